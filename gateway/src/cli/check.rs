@@ -4,6 +4,7 @@ mod api_keys;
 mod authorization_server;
 mod certificates;
 mod endpoints;
+mod shares;
 mod upstreams;
 
 use std::{
@@ -131,6 +132,9 @@ fn write_summary(file: &Path, config: &Config, out: &mut impl Write) -> io::Resu
         writeln!(out, "warning   {warning}")?;
     }
     for warning in endpoints::warnings(config) {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for warning in shares::warnings(config) {
         writeln!(out, "warning   {warning}")?;
     }
     Ok(())

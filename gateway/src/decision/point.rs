@@ -28,7 +28,11 @@ use crate::{
         files::{self, FileError},
         secret::{Secret, SecretHeader},
     },
-    fetch::{call::Outgoing, client::Fetcher, error::FetchError},
+    fetch::{
+        call::{IDLE_CONNECTIONS, Outgoing},
+        client::Fetcher,
+        error::FetchError,
+    },
     limits::{
         accounts::SubjectAccount,
         question_places::{QuestionPlaces, QuestionShare},
@@ -39,9 +43,6 @@ use crate::{
 
 /// When to try again after a question that was not answered.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Idle connections to one decision point.
-const IDLE_CONNECTIONS: usize = 8;
 
 /// The least time between two lines that say that a decision point does not answer.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -283,7 +284,8 @@ impl DecisionPoint {
 
     fn share(&self, subject: &Arc<SubjectAccount>) -> Result<QuestionShare, Failure> {
         let most = self.of.settings.questions_per_principal;
-        self.places.share(subject).ok_or(Failure::TooMany(most))
+        let share = self.places.share(subject.holder());
+        share.ok_or(Failure::TooMany(most))
     }
 
     /// Asks, and keeps the answers.

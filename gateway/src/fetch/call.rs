@@ -1,8 +1,19 @@
 //! A request to a service that the operator named, and its answer: a form for a token endpoint, a JSON document, or a question with an
 //! access token.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
+
+/// The largest answer about one token that is read, in bytes: a token fits into a header, and so does what is said about it.
+pub(crate) const MAX_TOKEN_ANSWER: usize = 64 * 1024;
+
+/// Idle connections to a service that is asked often, so that a burst of questions does not open as many.
+pub(crate) const IDLE_CONNECTIONS: usize = 8;
+
+/// The least time between two lines about questions about tokens that failed.
+pub(crate) const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
 /// The media types of what is posted.
 const FORM: &str = "application/x-www-form-urlencoded";

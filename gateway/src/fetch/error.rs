@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use mcp_gateway_core::token::introspection::breaker::Cause;
 use thiserror::Error;
 
 /// Why a document could not be fetched.
@@ -101,6 +102,23 @@ impl FetchError {
             Self::Document(_) => "document",
             Self::Insecure(_) => "insecure",
             Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What it can come from, where the request had a token: a server can break on one, and answer nothing.
+    pub(crate) const fn cause(&self) -> Cause {
+        match self {
+            Self::Redirect(_) | Self::TooLarge { .. } => Cause::Token,
+            Self::Broken { .. } | Self::Deadline(..) => Cause::Either,
+            Self::Authority(_)
+            | Self::Credentials(_)
+            | Self::Connection { .. }
+            | Self::Proxy { .. }
+            | Self::ProxyStatus { .. }
+            | Self::Status { .. }
+            | Self::Document(_)
+            | Self::Insecure(_)
+            | Self::Internal(_) => Cause::Endpoint(None),
         }
     }
 

@@ -33,10 +33,6 @@ pub(crate) struct Account<K: Eq + Hash> {
     pub(super) listening_streams: AtomicUsize,
     /// Bytes of bodies in memory.
     pub(super) body_bytes: AtomicUsize,
-    /// Questions to decision points in flight.
-    pub(super) questions: AtomicUsize,
-    /// Exchanges of tokens in flight.
-    pub(super) exchanges: AtomicUsize,
 }
 
 impl<K: Eq + Hash> Default for Accounts<K> {
@@ -58,8 +54,6 @@ impl<K: Eq + Hash + Clone> Accounts<K> {
             calls: AtomicUsize::new(0),
             listening_streams: AtomicUsize::new(0),
             body_bytes: AtomicUsize::new(0),
-            questions: AtomicUsize::new(0),
-            exchanges: AtomicUsize::new(0),
         });
         accounts.insert(holder, Arc::downgrade(&account));
         account
@@ -69,6 +63,13 @@ impl<K: Eq + Hash + Clone> Accounts<K> {
 impl<K: Eq + Hash> Accounts<K> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Weak<Account<K>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> Account<K> {
+    /// Whose it is.
+    pub(crate) const fn holder(&self) -> &K {
+        &self.holder
     }
 }
 

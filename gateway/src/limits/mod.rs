@@ -6,6 +6,7 @@
 //! | [`per_address`] | open connections of one client address | `limits.connections_per_address` |
 //! | [`in_flight`] | calls in flight and streams that only listen, by subject and in all | `limits.calls…`, `limits.listening_streams…` |
 //! | [`body_budget`] | bytes of all bodies in memory, by subject, by address and in all | `limits.bodies_bytes…` |
+//! | [`shares`] | what each holder has taken of one thing | |
 //! | [`accounts`] | what one subject or address has taken of these two | |
 //! | [`question_places`] | questions to decision points and exchanges of tokens in flight, by subject and of each that is asked | `decision_points.*.questions…`, `token_exchange.calls…` |
 //! | [`idle_connections`] | idle connections to all upstreams | by the limit of open files |
@@ -26,4 +27,5 @@ pub(crate) mod per_address;
 pub(crate) mod question_places;
 pub(crate) mod rate_limiter;
 pub(crate) mod shared_rates;
+pub(crate) mod shares;
 pub(crate) mod used_proofs;

@@ -1,21 +1,16 @@
 //! Questions to somebody else that are in flight: to one decision point (`decision_points.*.questions`, `decision_points.*.questions_per_principal`),
 //! or to the token endpoint that exchanges tokens for one upstream (`calls` and `calls_per_principal` of `token_exchange`). A subject has a share of
-//! them, so that one caller with many different questions does not take the places of all others.
+//! them, at each that is asked, so that one caller with many different questions does not take the places of all others.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
+use mcp_gateway_core::principal::Subject;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
-use super::accounts::SubjectAccount;
-
-/// Where a subject's share is counted.
-type Counter = fn(&SubjectAccount) -> &AtomicUsize;
+use super::shares::{Share, Shares};
 
 /// The places of one that is asked.
 #[derive(Debug)]
@@ -23,15 +18,11 @@ pub(crate) struct QuestionPlaces {
     all: Arc<Semaphore>,
     /// The most of one subject.
     own: usize,
-    counter: Counter,
+    shares: Shares<Subject>,
 }
 
 /// A subject's share, in use. Dropping it gives it back.
-#[derive(Debug)]
-pub(crate) struct QuestionShare {
-    subject: Arc<SubjectAccount>,
-    counter: Counter,
-}
+pub(crate) type QuestionShare = Share<Subject>;
 
 /// A place in use. Dropping it gives it back.
 #[derive(Debug)]
@@ -41,33 +32,18 @@ pub(crate) struct QuestionPlace {
 }
 
 impl QuestionPlaces {
-    /// So many places at a decision point, at most `own` of them for one subject.
+    /// So many places, at most `own` of them for one subject.
     pub(crate) fn new(all: usize, own: usize) -> Self {
-        Self::counting(all, own, |subject| &subject.questions)
-    }
-
-    /// The same at a token endpoint.
-    pub(crate) fn of_exchanges(all: usize, own: usize) -> Self {
-        Self::counting(all, own, |subject| &subject.exchanges)
-    }
-
-    fn counting(all: usize, own: usize, counter: Counter) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
             own: own.min(all),
-            counter,
+            shares: Shares::default(),
         }
     }
 
     /// One more question of this subject; none if it has as many in flight as it may.
-    pub(crate) fn share(&self, subject: &Arc<SubjectAccount>) -> Option<QuestionShare> {
-        let one_more = |count: usize| (count < self.own).then_some(count + 1);
-        let counter = (self.counter)(subject);
-        let taken = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.ok().map(|_| QuestionShare {
-            subject: subject.clone(),
-            counter: self.counter,
-        })
+    pub(crate) fn share(&self, subject: &Subject) -> Option<QuestionShare> {
+        self.shares.try_acquire(subject.clone(), self.own)
     }
 
     /// A place for a question, waited for until the deadline; none if there is none until then.
@@ -84,23 +60,18 @@ impl QuestionPlaces {
     }
 }
 
-impl Drop for QuestionShare {
-    fn drop(&mut self) {
-        (self.counter)(&self.subject).fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limits::accounts::Accounts;
+
+    fn subject(name: &str) -> Subject {
+        ("https://issuer.test/".into(), name.into())
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_subject_does_not_take_all_places_and_a_full_point_is_waited_for() {
-        let accounts = Arc::<Accounts<_>>::default();
-        let subject = |name: &str| accounts.of(("https://issuer.test/".into(), name.into()));
         let (ana, ben) = (subject("ana"), subject("ben"));
         let places = QuestionPlaces::new(3, 2);
         let soon = || Instant::now() + Duration::from_millis(100);
@@ -122,5 +93,16 @@ mod tests {
         assert!(places.place(one.unwrap(), soon()).await.is_some());
         held.clear();
         assert!(places.share(&ana).is_some());
+        drop(other);
+        assert!(places.shares.are_empty());
+    }
+
+    #[test]
+    fn a_subject_has_a_share_at_each_that_is_asked() {
+        let (one, other) = (QuestionPlaces::new(4, 2), QuestionPlaces::new(4, 1));
+        let ana = subject("ana");
+        let held = [one.share(&ana), one.share(&ana), other.share(&ana)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(one.share(&ana).is_none() && other.share(&ana).is_none());
     }
 }

@@ -1,10 +1,8 @@
 //! For whom a credential is asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mcp_gateway_core::{principal::Subject, token::acquired::holdings::HoldingKey};
-
-use crate::limits::accounts::SubjectAccount;
 
 /// Who calls.
 pub(crate) struct Caller<'a> {
@@ -15,5 +13,4 @@ pub(crate) struct Caller<'a> {
     /// How long the token is accepted from now on.
     pub(crate) left: Duration,
     pub(crate) subject: Subject,
-    pub(crate) account: &'a Arc<SubjectAccount>,
 }

@@ -9,15 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcp_gateway_core::token::{
-    acquired::{
-        answer::{self, Issued, NotIssued},
-        holdings::HoldingKey,
-        request::{Grant, TokenRequest},
-    },
-    introspection::{
-        answer::Answer,
-        breaker::{Breaker, NotNow},
+use mcp_gateway_core::{
+    principal::Subject,
+    token::{
+        acquired::{
+            answer::{self, Issued, NotIssued},
+            holdings::HoldingKey,
+            request::{Grant, TokenRequest},
+        },
+        introspection::{
+            answer::Answer,
+            breaker::{Asker, Breaker, Cause, NotNow},
+        },
     },
 };
 use prometheus::Histogram;
@@ -28,7 +31,7 @@ use crate::{
     clock,
     config::TokenSource,
     fetch::{
-        call::{Answered, Outgoing},
+        call::{Answered, IDLE_CONNECTIONS, LEAST_BETWEEN_FAILURES, MAX_TOKEN_ANSWER, Outgoing},
         client::Fetcher,
         client_authentication::{ClientAuthentication, sensitive},
         error::FetchError,
@@ -36,15 +39,6 @@ use crate::{
     issuer_keys::location::{Location, Sought},
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
-
-/// The largest answer that is read, in bytes: a token fits into a header.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// Idle connections to the endpoint.
-const IDLE_CONNECTIONS: usize = 8;
-
-/// The least time between two lines about tokens that were not issued.
-const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
 /// The token endpoint for one upstream.
 #[derive(Debug)]
@@ -56,18 +50,39 @@ pub(super) struct TokenEndpoint {
     client: ClientAuthentication,
     location: Location,
     begun: Instant,
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<Breaker<Subject>>,
     duration: Histogram,
     /// The last question failed: the next answer is logged.
     failing: AtomicBool,
     failure_lines: LogInterval,
 }
 
+/// The token of a caller that is exchanged.
+pub(super) struct Presented<'a> {
+    pub(super) token: &'a str,
+    pub(super) digest: &'a HoldingKey,
+    pub(super) subject: &'a Subject,
+}
+
 /// A question: for whose token, and when it began, by the clock of the endpoint.
 struct Question<'a> {
-    key: &'a HoldingKey,
-    subject_token: Option<&'a str>,
+    presented: Option<Presented<'a>>,
     began: Duration,
+}
+
+impl Question<'_> {
+    fn subject_token(&self) -> Option<&str> {
+        self.presented.as_ref().map(|presented| presented.token)
+    }
+
+    /// Failures count for the subject, however many tokens it has.
+    fn asker(&self) -> Option<Asker<'_, Subject>> {
+        let presented = self.presented.as_ref()?;
+        Some(Asker {
+            token: presented.digest,
+            holder: presented.subject,
+        })
+    }
 }
 
 impl TokenEndpoint {
@@ -80,7 +95,7 @@ impl TokenEndpoint {
         let deadline = source.settings.timeout;
         let durations = &metrics.upstream_credential_duration;
         Ok(Self {
-            fetcher: Fetcher::of_service(reached, IDLE_CONNECTIONS, deadline, MAX_ANSWER)?,
+            fetcher: Fetcher::of_service(reached, IDLE_CONNECTIONS, deadline, MAX_TOKEN_ANSWER)?,
             client: ClientAuthentication::read(Some(&source.client_id), &source.proof)?,
             resource: resource.to_owned(),
             location: Location::new(
@@ -97,42 +112,42 @@ impl TokenEndpoint {
         })
     }
 
-    /// Asks for a token: for the gateway itself, or for this token of a caller. `key` is its digest.
+    /// Asks for a token: for the gateway itself, or for this token of a caller.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn ask(
-        &self,
-        key: &HoldingKey,
-        subject_token: Option<&str>,
-    ) -> Result<Issued, Failure> {
+    pub(super) async fn ask(&self, presented: Option<Presented<'_>>) -> Result<Issued, Failure> {
         let question = Question {
-            key,
-            subject_token,
+            presented,
             began: self.begun.elapsed(),
         };
-        let admitted = self.lock_breaker().admit(key, question.began);
+        let asker = question.asker();
+        let admitted = self.lock_breaker().admit(asker.as_ref(), question.began);
         admitted.map_err(|why| match why {
             NotNow::Endpoint(wait) => Failure::Paused(wait),
             NotNow::Token(wait) => Failure::TokenPaused(wait),
         })?;
         let began = Instant::now();
         let deadline = self.source.settings.timeout;
-        let answered = timeout(deadline, self.answered(subject_token)).await;
+        let answered = timeout(deadline, self.answered(question.subject_token())).await;
         self.duration.observe(began.elapsed().as_secs_f64());
         match answered {
             Ok(Ok(answered)) => self.judged(&answered, &question),
-            Ok(Err(error)) => {
-                let may_be_of_token =
-                    matches!(error, FetchError::Redirect(_) | FetchError::TooLarge { .. });
-                Err(self.failed(&self.shown(&error), &question, may_be_of_token, None))
-            }
-            Err(_) => Err(self.failed(&self.late(), &question, false, None)),
+            Ok(Err((cause, error))) => Err(self.failed(&self.shown(&error), &question, cause)),
+            Err(_) => Err(self.failed(&self.late(), &question, Cause::Either)),
         }
     }
 
-    async fn answered(&self, subject_token: Option<&str>) -> Result<Answered, FetchError> {
-        let url = self.location.url(&self.fetcher).await?;
+    /// The answer; else why there is none, and what that can come from.
+    async fn answered(&self, subject_token: Option<&str>) -> Result<Answered, (Cause, FetchError)> {
+        let before = |error| (Cause::Endpoint(None), error);
+        let url = self.location.url(&self.fetcher).await.map_err(before)?;
+        let call = self.request(&url, subject_token).map_err(before)?;
+        let answered = self.fetcher.call(&url, &call).await;
+        answered.map_err(|error| (error.cause(), error))
+    }
+
+    fn request(&self, url: &str, subject_token: Option<&str>) -> Result<Outgoing, FetchError> {
         let grant = match (&self.source.exchange, subject_token) {
             (None, _) => Grant::ClientCredentials,
             (Some(exchange), Some(subject_token)) => Grant::Exchange {
@@ -147,13 +162,12 @@ impl TokenEndpoint {
                 ));
             }
         };
-        let audience = self.source.issuer.as_deref().unwrap_or(&url);
+        let audience = self.source.issuer.as_deref().unwrap_or(url);
         let request = self.client.with_proof(audience, clock::now(), |proof| {
             TokenRequest::new(grant, &self.source.wanted, proof)
         })?;
         let authorization = request.authorization.map(sensitive).transpose()?;
-        let call = Outgoing::post(request.form, authorization);
-        self.fetcher.call(&url, &call).await
+        Ok(Outgoing::post(request.form, authorization))
     }
 
     fn judged(&self, answered: &Answered, question: &Question<'_>) -> Result<Issued, Failure> {
@@ -162,7 +176,7 @@ impl TokenEndpoint {
             headers: &answered.headers,
             body: &answered.body,
         };
-        let sent = [question.subject_token, self.client.secret()];
+        let sent = [question.subject_token(), self.client.secret()];
         let sent: Vec<_> = sent.into_iter().flatten().collect();
         let why = match answer::read(&answer, &sent, clock::now()) {
             Ok(issued) => {
@@ -170,7 +184,7 @@ impl TokenEndpoint {
                 return Ok(issued);
             }
             // The endpoint works: it judged the token.
-            Err(NotIssued::Refused(found)) if question.subject_token.is_some() => {
+            Err(NotIssued::Refused(found)) if question.presented.is_some() => {
                 self.works(question);
                 let found =
                     format!("the token endpoint does not exchange the caller's token: {found}");
@@ -182,7 +196,7 @@ impl TokenEndpoint {
             self.location.may_have_moved();
         }
         let found = format!("the token endpoint gave {why}");
-        Err(self.failed(&found, question, why.may_be_of_token(), why.pause()))
+        Err(self.failed(&found, question, why.cause()))
     }
 
     /// Notes that the endpoint works.
@@ -200,22 +214,14 @@ impl TokenEndpoint {
         }
     }
 
-    /// Notes that there is no token. What the token of a caller may have caused stops the questions about this one alone.
-    fn failed(
-        &self,
-        error: &str,
-        question: &Question<'_>,
-        may_be_of_token: bool,
-        pause: Option<Duration>,
-    ) -> Failure {
-        let now = self.begun.elapsed();
-        if may_be_of_token && question.subject_token.is_some() {
-            self.lock_breaker()
-                .failed_for(question.key, question.began, now);
-        } else {
+    /// Notes that there is no token. What the token of a caller may have caused stops the questions about this one.
+    fn failed(&self, error: &str, question: &Question<'_>, cause: Cause) -> Failure {
+        let asker = question.asker();
+        if asker.is_none() || cause != Cause::Token {
             self.location.may_have_moved();
-            self.lock_breaker().failed(question.began, now, pause);
         }
+        let times = (question.began, self.begun.elapsed());
+        self.lock_breaker().failed(asker.as_ref(), cause, times);
         if self.failure_lines.is_due() {
             self.failing.store(true, Ordering::Relaxed);
             tracing::error!(
@@ -259,7 +265,7 @@ impl TokenEndpoint {
         )
     }
 
-    fn lock_breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn lock_breaker(&self) -> MutexGuard<'_, Breaker<Subject>> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Failure {
     Paused(Duration),
     /// It is not asked about this token, because it failed at it.
     #[error(
-        "the token endpoint is not asked about this token for {0:?}, because its last answer about it was unusable"
+        "the token endpoint is not asked about this token for {0:?}, because it gave no usable answer about it"
     )]
     TokenPaused(Duration),
     /// The subject has too many exchanges in flight.

@@ -17,7 +17,11 @@ use mcp_gateway_core::{
 use mcp_gateway_oauth::secret::Secret as SubjectToken;
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::{caller::Caller, endpoint::TokenEndpoint, failure::Failure};
+use super::{
+    caller::Caller,
+    endpoint::{Presented, TokenEndpoint},
+    failure::Failure,
+};
 use crate::{
     config::{
         TokenSource,
@@ -94,6 +98,17 @@ struct Asked {
     share: Option<QuestionShare>,
 }
 
+impl Asked {
+    /// The caller's token, where it is exchanged.
+    fn presented(&self) -> Option<Presented<'_>> {
+        Some(Presented {
+            token: self.token.as_ref()?.expose(),
+            digest: &self.key,
+            subject: self.subject.as_ref()?,
+        })
+    }
+}
+
 impl Tokens {
     pub(super) fn new(
         source: &TokenSource,
@@ -105,7 +120,7 @@ impl Tokens {
             (settings.cached_tokens, settings.cached_tokens_per_principal)
         });
         let exchange = settings.map(|settings| ExchangePlaces {
-            places: QuestionPlaces::of_exchanges(settings.calls, settings.calls_per_principal),
+            places: QuestionPlaces::new(settings.calls, settings.calls_per_principal),
             all: settings.calls,
             own: settings.calls_per_principal,
             wait: source.settings.timeout,
@@ -206,7 +221,7 @@ impl Tokens {
                 share: None,
             });
         };
-        let share = exchange.places.share(caller.account);
+        let share = exchange.places.share(&caller.subject);
         Ok(Asked {
             key: caller.digest,
             token: Some(SubjectToken::new(caller.token)),
@@ -245,8 +260,7 @@ impl Tokens {
                 return Err(Failure::Full(exchange.all));
             }
         }
-        let token = asked.token.as_ref().map(SubjectToken::expose);
-        let issued = self.endpoint.ask(&asked.key, token).await;
+        let issued = self.endpoint.ask(asked.presented()).await;
         drop(place);
         issued
     }

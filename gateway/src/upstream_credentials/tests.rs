@@ -21,10 +21,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    config::{Environment, parse},
-    limits::accounts::{Accounts, SubjectAccount},
-};
+use crate::config::{Environment, parse};
 
 /// What the endpoint answers to a form: the bytes of the whole answer.
 type Script = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
@@ -127,17 +124,14 @@ fn credentials(
 /// Somebody with one token.
 struct Person {
     token: String,
-    account: Arc<SubjectAccount>,
     subject: Subject,
 }
 
 impl Person {
-    fn new(accounts: &Arc<Accounts<Subject>>, name: &str, token: &str) -> Self {
-        let subject: Subject = ("https://a.example".into(), name.into());
+    fn new(name: &str, token: &str) -> Self {
         Self {
             token: token.to_owned(),
-            account: accounts.of(subject.clone()),
-            subject,
+            subject: ("https://a.example".into(), name.into()),
         }
     }
 
@@ -156,7 +150,6 @@ impl Person {
             digest: self.digest(),
             left: Duration::from_secs(600),
             subject: self.subject.clone(),
-            account: &self.account,
         };
         credentials.ask(caller).await
     }
@@ -170,9 +163,8 @@ fn value(given: &Given) -> &str {
 async fn the_gateways_own_token_is_one_for_all_and_asked_for_once() {
     let endpoint = Endpoint::start(issued_for, Duration::from_millis(20)).await;
     let (credentials, metrics) = credentials("client_credentials", &endpoint, "scope: [a, b]");
-    let accounts = Arc::<Accounts<_>>::default();
     let people: Vec<_> = (0..20)
-        .map(|number| Person::new(&accounts, &format!("p{number}"), &format!("t{number}")))
+        .map(|number| Person::new(&format!("p{number}"), &format!("t{number}")))
         .collect();
     let asked = people.iter().map(|person| person.given(&credentials));
     for given in futures(asked).await {
@@ -226,15 +218,13 @@ async fn people_who_call_at_the_same_time_never_get_the_token_of_another() {
     // So few places in memory that they are pushed out all the time.
     let settings = "cached_tokens: 7, cached_tokens_per_principal: 2, calls_per_principal: 100";
     let (credentials, _) = credentials("token_exchange", &endpoint, settings);
-    let accounts = Arc::<Accounts<_>>::default();
     let checked = Arc::new(AtomicUsize::new(0));
     let calls = (0..400).map(|number| {
-        let (credentials, accounts, checked) =
-            (credentials.clone(), accounts.clone(), checked.clone());
+        let (credentials, checked) = (credentials.clone(), checked.clone());
         tokio::spawn(async move {
             let person = number % 13;
             let token = format!("token-{person}-{}", number % 3);
-            let person = Person::new(&accounts, &format!("person-{person}"), &token);
+            let person = Person::new(&format!("person-{person}"), &token);
             for _ in 0..5 {
                 let given = person.given(&credentials).await.unwrap();
                 assert_eq!(value(&given), format!("Bearer for-{token}"));
@@ -263,8 +253,7 @@ async fn a_token_that_is_not_exchanged_is_refused_for_its_caller_and_remembered(
     )
     .await;
     let (credentials, _) = credentials("token_exchange", &endpoint, "negative_cache: 1m");
-    let accounts = Arc::<Accounts<_>>::default();
-    let bad = Person::new(&accounts, "ben", "opaque-token-of-ben");
+    let bad = Person::new("ben", "opaque-token-of-ben");
     for (times, detail) in [
         (
             1,
@@ -281,10 +270,10 @@ async fn a_token_that_is_not_exchanged_is_refused_for_its_caller_and_remembered(
     }
     // Many of them are no reason not to ask about others.
     for number in 0..20 {
-        let bad = Person::new(&accounts, "ben", &format!("opaque-{number}"));
+        let bad = Person::new("ben", &format!("opaque-{number}"));
         bad.given(&credentials).await.unwrap_err();
     }
-    let good = Person::new(&accounts, "ana", "t-good");
+    let good = Person::new("ana", "t-good");
     assert_eq!(
         value(&good.given(&credentials).await.unwrap()),
         "Bearer for-t-good"
@@ -334,8 +323,7 @@ async fn every_hostile_answer_is_502_and_no_token() {
     ] {
         answers.push((name.to_owned(), answer));
     }
-    let accounts = Arc::<Accounts<_>>::default();
-    let ana = Person::new(&accounts, "ana", "opaque-token-of-ana");
+    let ana = Person::new("ana", "opaque-token-of-ana");
     for (name, answer) in answers {
         let endpoint = Endpoint::start(move |_| answer.clone(), Duration::ZERO).await;
         for kind in ["client_credentials", "token_exchange"] {
@@ -360,8 +348,7 @@ async fn every_hostile_answer_is_502_and_no_token() {
 async fn an_endpoint_that_is_late_or_fails_is_left_alone_for_a_while() {
     let endpoint = Endpoint::start(issued_for, Duration::from_secs(5)).await;
     let (late, _) = credentials("client_credentials", &endpoint, "timeout: 200ms");
-    let accounts = Arc::<Accounts<_>>::default();
-    let ana = Person::new(&accounts, "ana", "t");
+    let ana = Person::new("ana", "t");
     for _ in 0..5 {
         let refused = ana.given(&late).await.unwrap_err();
         let said = refused.detail.unwrap();
@@ -375,14 +362,56 @@ async fn an_endpoint_that_is_late_or_fails_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn one_subject_has_a_share_of_the_exchanges() {
+async fn a_token_at_which_the_endpoint_breaks_off_stops_no_other_subject() {
+    let breaks = |form: &str| match parameter(form, "subject_token").unwrap() {
+        token if token.starts_with("poison") => {
+            b"HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\n{".to_vec()
+        }
+        _ => issued_for(form),
+    };
+    let endpoint = Endpoint::start(breaks, Duration::ZERO).await;
+    let (credentials, _) = credentials("token_exchange", &endpoint, "calls_per_principal: 100");
+    // Twenty tokens of one person at once, then again.
+    let tokens = (0..20).map(|number| Person::new("eve", &format!("poison-{number}")));
+    let tokens: Vec<_> = tokens.collect();
+    for given in futures(tokens.iter().map(|person| person.given(&credentials))).await {
+        let refused = given.unwrap_err();
+        assert_eq!(refused.reason, Reason::UpstreamCredentialUnavailable);
+    }
+    for person in &tokens {
+        let refused = person.given(&credentials).await.unwrap_err();
+        assert!(
+            refused
+                .detail
+                .unwrap()
+                .contains("not asked about this token")
+        );
+        assert!(refused.retry_after.is_some());
+    }
+    assert_eq!(endpoint.questions(), 20);
+    let ana = Person::new("ana", "good");
+    assert_eq!(
+        value(&ana.given(&credentials).await.unwrap()),
+        "Bearer for-good"
+    );
+    // So it is an outage where it breaks off for five people, and no answer came between.
+    for number in 0..5 {
+        let person = Person::new(&format!("p{number}"), &format!("poison-p{number}"));
+        person.given(&credentials).await.unwrap_err();
+    }
+    let ben = Person::new("ben", "also-good");
+    let refused = ben.given(&credentials).await.unwrap_err();
+    assert!(refused.detail.unwrap().contains("because it failed"));
+}
+
+#[tokio::test]
+async fn one_subject_has_a_share_of_the_exchanges_at_each_resource() {
     let endpoint = Endpoint::start(issued_for, Duration::from_millis(300)).await;
     let settings = "calls: 3, calls_per_principal: 2, timeout: 5s";
     let (credentials, _) = credentials("token_exchange", &endpoint, settings);
-    let accounts = Arc::<Accounts<_>>::default();
     let people: Vec<_> = (0..3)
-        .map(|number| Person::new(&accounts, "ana", &format!("ana-{number}")))
-        .chain([Person::new(&accounts, "ben", "ben")])
+        .map(|number| Person::new("ana", &format!("ana-{number}")))
+        .chain([Person::new("ben", "ben")])
         .collect();
     let given = futures(people.iter().map(|person| person.given(&credentials))).await;
     let reasons = given
@@ -393,6 +422,14 @@ async fn one_subject_has_a_share_of_the_exchanges() {
         [None, None, Some(Reason::TooManyExchanges), None]
     );
     assert_eq!(endpoint.questions(), 3);
+    // With all of its share in use at one resource, it has another one elsewhere.
+    let (one, _) = self::credentials("token_exchange", &endpoint, settings);
+    let (other, _) = self::credentials("token_exchange", &endpoint, settings);
+    let asked = [&people[0], &people[1]].into_iter();
+    let both = asked.flat_map(|person| [person.given(&one), person.given(&other)]);
+    for given in futures(both).await {
+        given.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -411,8 +448,7 @@ async fn a_token_that_the_upstream_refuses_is_forgotten_once_and_only_if_it_is_i
     )
     .await;
     let (credentials, metrics) = credentials("client_credentials", &endpoint, "");
-    let accounts = Arc::<Accounts<_>>::default();
-    let ana = Person::new(&accounts, "ana", "t");
+    let ana = Person::new("ana", "t");
     let first = ana.given(&credentials).await.unwrap();
     // Another one would be refused as well.
     assert!(!credentials.forget(&first, &ana.digest()));
@@ -468,10 +504,9 @@ async fn what_a_known_credential_costs() {
     let endpoint = Endpoint::start(issued_for, Duration::ZERO).await;
     let settings = "cached_tokens_per_principal: 1";
     let (credentials, _) = credentials("token_exchange", &endpoint, settings);
-    let accounts = Arc::<Accounts<_>>::default();
     let mut digests = Vec::new();
     for number in 0..1000 {
-        let person = Person::new(&accounts, &format!("p{number}"), &format!("t{number}"));
+        let person = Person::new(&format!("p{number}"), &format!("t{number}"));
         person.given(&credentials).await.unwrap();
         digests.push(person.digest());
     }

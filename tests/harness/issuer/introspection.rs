@@ -38,9 +38,18 @@ struct State {
     status: Option<(u16, Vec<(String, String)>)>,
     /// Only so many bytes of an answer are sent, whose head promises all.
     cut: Option<usize>,
-    /// The status of every answer about a token that begins like this.
-    broken: Option<(String, u16)>,
+    /// How it fails at every token that begins like this.
+    broken: Option<(String, Broken)>,
     asked: Vec<Asked>,
+}
+
+/// How it fails at a token.
+#[derive(Clone)]
+pub enum Broken {
+    /// It answers like this.
+    Fault(Fault),
+    /// The connection breaks off in the answer.
+    Off,
 }
 
 /// A running server; it stops when dropped.
@@ -117,7 +126,12 @@ impl Introspection {
 
     /// Answers with this status about each token that begins like this from now on, as a filter before it does.
     pub fn breaks_at(&self, prefix: &str, status: u16) {
-        self.with(|state| state.broken = Some((prefix.to_owned(), status)));
+        self.fails_at(prefix, Broken::Fault(Fault::Status(status)));
+    }
+
+    /// Fails at each token that begins like this from now on.
+    pub fn fails_at(&self, prefix: &str, broken: Broken) {
+        self.with(|state| state.broken = Some((prefix.to_owned(), broken)));
     }
 
     /// Everything that it was asked.
@@ -189,11 +203,13 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Bo
         state.asked.push(asked);
         let known = state.tokens.get(&token).cloned();
         let broken = state.broken.as_ref();
-        let fault = match broken.filter(|(prefix, _)| token.starts_with(prefix)) {
-            Some((_, status)) => Fault::Status(*status),
-            None => state.fault.clone(),
+        let broken = broken.filter(|(prefix, _)| token.starts_with(prefix));
+        let (fault, cut) = match broken {
+            Some((_, Broken::Fault(fault))) => (fault.clone(), state.cut),
+            Some((_, Broken::Off)) => (Fault::None, Some(1)),
+            None => (state.fault.clone(), state.cut),
         };
-        (fault, known, state.status.clone(), state.cut)
+        (fault, known, state.status.clone(), cut)
     };
     let known = known.unwrap_or_else(|| json!({ "active": false }));
     match (fault, cut) {

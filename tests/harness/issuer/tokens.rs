@@ -1,6 +1,7 @@
 //! A token endpoint for the gateway's own tokens: client credentials and token exchange (RFC 6749 §4.4, RFC 8693), with everything that it was
 //! asked and answers that a test scripts.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,6 +44,8 @@ type Script = Arc<dyn Fn(&TokenRequest) -> Response<Bytes> + Send + Sync>;
 struct State {
     script: Script,
     delay: Duration,
+    /// At whose tokens the connection breaks off.
+    breaks_off_at: Option<String>,
     asked: Vec<TokenRequest>,
 }
 
@@ -59,6 +62,7 @@ impl TokenEndpoint {
         let state = Arc::new(Mutex::new(State {
             script: Arc::new(issued),
             delay: Duration::ZERO,
+            breaks_off_at: None,
             asked: Vec::new(),
         }));
         let server = Server::tcp((Ipv4Addr::LOCALHOST, 0).into(), handler(&state)).await;
@@ -90,6 +94,11 @@ impl TokenEndpoint {
     /// Answers so late from now on.
     pub fn delays(&self, delay: Duration) {
         self.with(|state| state.delay = delay);
+    }
+
+    /// Breaks off the connection instead of an answer about the tokens of this person from now on.
+    pub fn breaks_off_at(&self, person: &str) {
+        self.with(|state| state.breaks_off_at = Some(person.to_owned()));
     }
 
     /// Everything that it was asked.
@@ -139,11 +148,14 @@ fn handler(state: &Arc<Mutex<State>>) -> Handler {
     let state = Arc::clone(state);
     Arc::new(move |request| -> Answering {
         let state = Arc::clone(&state);
-        Box::pin(async move { Ok(answered(&state, request).await) })
+        Box::pin(answered(state, request))
     })
 }
 
-async fn answered(state: &Mutex<State>, request: Request<Incoming>) -> Response<Body> {
+async fn answered(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Body>> {
     let (request, body) = request.into_parts();
     if request.uri.path() == METADATA {
         let host = request
@@ -152,18 +164,24 @@ async fn answered(state: &Mutex<State>, request: Request<Incoming>) -> Response<
             .and_then(|host| host.to_str().ok());
         let base = format!("http://{}", host.unwrap_or_default());
         let document = json!({ "issuer": base, "token_endpoint": format!("{base}{ENDPOINT}") });
-        return answer(200, &document).map(full);
+        return Ok(answer(200, &document).map(full));
     }
     let body = body.collect().await.map(|body| body.to_bytes());
     let asked = TokenRequest {
         headers: request.headers,
         form: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
     };
-    let (script, delay) = {
+    let subject = asked.parameter("subject_token").unwrap_or_default();
+    let (script, delay, breaks_off) = {
         let mut state = state.lock().expect("no holder panics");
         state.asked.push(asked.clone());
-        (state.script.clone(), state.delay)
+        let person = state.breaks_off_at.as_ref();
+        let breaks_off = person.is_some_and(|person| *person == subject_of(&subject));
+        (state.script.clone(), state.delay, breaks_off)
     };
     tokio::time::sleep(delay).await;
-    script(&asked).map(full)
+    if breaks_off {
+        return Err(io::Error::other("it breaks on this token"));
+    }
+    Ok(script(&asked).map(full))
 }

@@ -44,15 +44,11 @@ async fn asked(
     let limit = exchange.snapshot.limits.token_bytes;
     // It was found there before, and a token in the query was refused.
     let presented = credential(&headers, None, &resource.accepts(), limit)?;
-    let accounts = exchange.gateway.subject_accounts();
-    let subject = permit.principal().subject();
-    let account = accounts.of(subject.clone());
     let caller = Caller {
         token: presented.token.expose(),
         digest: exchange.token_digest,
         left: exchange.token_ends.since(clock::now()),
-        subject,
-        account: &account,
+        subject: permit.principal().subject(),
     };
     let ask = || credentials.ask(caller);
     let given = awaited(exchange, ask, wait, None, stream_end).await?;

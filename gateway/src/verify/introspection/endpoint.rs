@@ -19,7 +19,7 @@ use mcp_gateway_core::{
         evidence::Evidence,
         introspection::{
             answer::{Answer, NotAccepted, Unusable},
-            breaker::{Breaker, NotNow},
+            breaker::{Asker, Breaker, Cause, NotNow},
             endpoint::{Expected, Kind},
             judge::judge,
             question::Question,
@@ -35,7 +35,7 @@ use crate::{
     clock,
     config::{Config, Introspection, Issuer, Jwks, Route},
     fetch::{
-        call::{Answered, Outgoing},
+        call::{Answered, IDLE_CONNECTIONS, LEAST_BETWEEN_FAILURES, MAX_TOKEN_ANSWER, Outgoing},
         client::Fetcher,
         client_authentication::{ClientAuthentication, sensitive},
         error::FetchError,
@@ -43,15 +43,6 @@ use crate::{
     issuer_keys::location::{Location, Sought},
     telemetry::{log_interval::LogInterval, metrics::Metrics},
 };
-
-/// The largest answer that is read, in bytes. It is about one token.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// Idle connections that are kept, so that a burst of questions does not open as many.
-const IDLE_CONNECTIONS: usize = 8;
-
-/// The least time between two lines about questions that failed.
-const LEAST_BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
 /// Google's tokeninfo.
 const GOOGLE: &str = "https://oauth2.googleapis.com/tokeninfo";
@@ -69,7 +60,8 @@ pub(crate) struct Endpoint {
     credentials: ClientAuthentication,
     location: Location,
     begun: Instant,
-    breaker: Mutex<Breaker>,
+    /// Nobody knows yet who has a token, so failures count for the token itself.
+    breaker: Mutex<Breaker<TokenDigest>>,
     places: Places,
     metrics: Arc<Metrics>,
     /// The last question failed: the next answer is logged.
@@ -92,15 +84,15 @@ pub(super) struct Call {
 /// Why there is no answer.
 struct Failure {
     error: FetchError,
-    /// Whether the endpoint answered, in a way that the token may cause.
-    may_be_of_token: bool,
+    cause: Cause,
 }
 
 impl From<FetchError> for Failure {
+    /// Before the token was sent.
     fn from(error: FetchError) -> Self {
         Self {
             error,
-            may_be_of_token: false,
+            cause: Cause::Endpoint(None),
         }
     }
 }
@@ -151,7 +143,7 @@ impl Endpoint {
         let same = previous.filter(|previous| previous.asks_like(issuer, introspection));
         let fetcher = Fetcher::of_busy_issuer(issuer, jwks, IDLE_CONNECTIONS)?;
         Ok(Arc::new(Self {
-            fetcher: fetcher.within(introspection.settings.timeout, MAX_ANSWER),
+            fetcher: fetcher.within(introspection.settings.timeout, MAX_TOKEN_ANSWER),
             credentials: ClientAuthentication::read(
                 introspection.client_ids.first().map(String::as_str),
                 &introspection.proof,
@@ -218,7 +210,7 @@ impl Endpoint {
             .take(address)
             .inspect_err(|_| self.note("busy"))?;
         let began = self.begun.elapsed();
-        let admitted = self.lock_breaker().admit(digest, began);
+        let admitted = self.lock_breaker().admit(Some(&asker(digest)), began);
         admitted.map_err(|why| self.not_now(why))?;
         Ok(Call {
             endpoint: self.clone(),
@@ -239,7 +231,7 @@ impl Endpoint {
             NotNow::Token(wait) => (
                 wait,
                 format!(
-                    "issuer {name} is not asked about this token for {wait:?}, because its last answer about it was unusable"
+                    "issuer {name} is not asked about this token for {wait:?}, because it gave no usable answer about it"
                 ),
             ),
         };
@@ -265,43 +257,46 @@ impl Endpoint {
             .with_proof(audience, clock::now(), question)?;
         let answered = self.fetcher.call(&url, &outgoing(question)?).await;
         answered.map_err(|error| Failure {
-            may_be_of_token: matches!(error, FetchError::Redirect(_) | FetchError::TooLarge { .. }),
+            cause: error.cause(),
             error,
         })
     }
 
-    /// Notes that the endpoint does not work, as a call found out that began then.
-    fn failed(&self, error: &str, began: Duration, pause: Option<Duration>) {
-        self.location.may_have_moved();
+    /// Notes that a call about this token that began then got no usable answer.
+    fn failed(&self, error: &str, digest: &TokenDigest, cause: Cause, began: Duration) {
+        if cause != Cause::Token {
+            self.location.may_have_moved();
+        }
         let is_open = {
             let mut breaker = self.lock_breaker();
-            breaker.failed(began, self.begun.elapsed(), pause);
+            breaker.failed(Some(&asker(digest)), cause, (began, self.begun.elapsed()));
             breaker.is_open()
         };
         self.observe(is_open);
-        if self.failure_lines.is_due() {
-            self.failing.store(true, Ordering::Relaxed);
-            tracing::error!(
-                issuer = self.name(),
-                "introspection failed, tokens that are not known yet are refused with 503: {error}"
-            );
-        }
+        self.log_failure(error, is_open || matches!(cause, Cause::Endpoint(_)));
     }
 
-    /// Notes that there is no usable answer about a token, which the token may have caused.
-    fn failed_for(&self, error: &str, digest: &TokenDigest, began: Duration) {
-        let is_open = {
-            let mut breaker = self.lock_breaker();
-            breaker.failed_for(digest, began, self.begun.elapsed());
-            breaker.is_open()
+    fn log_failure(&self, error: &str, is_of_all: bool) {
+        let lines = match is_of_all {
+            true => &self.failure_lines,
+            false => &self.token_lines,
         };
-        self.observe(is_open);
-        if self.token_lines.is_due() {
+        if !lines.is_due() {
+            return;
+        }
+        let issuer = self.name();
+        if !is_of_all {
             tracing::error!(
-                issuer = self.name(),
+                issuer,
                 "introspection failed for a token, which is refused with 503: {error}"
             );
+            return;
         }
+        self.failing.store(true, Ordering::Relaxed);
+        tracing::error!(
+            issuer,
+            "introspection failed, tokens that are not known yet are refused with 503: {error}"
+        );
     }
 
     /// Notes that the endpoint works, whatever it says about a token.
@@ -347,7 +342,7 @@ impl Endpoint {
         )
     }
 
-    fn lock_breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn lock_breaker(&self) -> MutexGuard<'_, Breaker<TokenDigest>> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -421,45 +416,38 @@ impl Call {
         if unusable.may_have_moved() {
             self.endpoint.location.may_have_moved();
         }
-        match unusable.may_be_of_token() {
-            true => self.failed_for_token(detail),
-            false => self.failed_at_all(detail, unusable.pause()),
-        }
+        self.in_vain(detail, unusable.cause())
     }
 
     fn failed(&self, failure: &Failure) -> Refusal {
         self.endpoint.note("failed");
-        let detail = self.endpoint.shown(&failure.error);
-        match failure.may_be_of_token {
-            true => self.failed_for_token(detail),
-            false => self.failed_at_all(detail, None),
-        }
+        self.in_vain(self.endpoint.shown(&failure.error), failure.cause)
     }
 
     fn late(&self) -> Refusal {
         self.endpoint.note("failed");
-        self.failed_at_all(self.endpoint.late(), None)
+        self.in_vain(self.endpoint.late(), Cause::Either)
     }
 
-    fn failed_for_token(&self, detail: String) -> Refusal {
-        (self.endpoint).failed_for(&detail, &self.digest, self.began);
-        in_vain(detail)
-    }
-
-    fn failed_at_all(&self, detail: String, pause: Option<Duration>) -> Refusal {
-        self.endpoint.failed(&detail, self.began, pause);
+    /// The refusal of a token about which the issuer was asked.
+    fn in_vain(&self, detail: String, cause: Cause) -> Refusal {
+        (self.endpoint).failed(&detail, &self.digest, cause, self.began);
         Refusal {
-            retry_after: pause,
-            ..in_vain(detail)
+            was_asked_in_vain: true,
+            retry_after: match cause {
+                Cause::Endpoint(pause) => pause,
+                Cause::Token | Cause::Either => None,
+            },
+            ..unavailable(detail)
         }
     }
 }
 
-/// A refusal of a token about which the issuer was asked.
-fn in_vain(detail: String) -> Refusal {
-    Refusal {
-        was_asked_in_vain: true,
-        ..unavailable(detail)
+/// The token with this digest, for the breaker.
+const fn asker(digest: &TokenDigest) -> Asker<'_, TokenDigest> {
+    Asker {
+        token: digest,
+        holder: digest,
     }
 }
 
@@ -518,7 +506,8 @@ mod tests {
     #[test]
     fn a_pause_outlives_a_reload_that_does_not_change_who_is_asked() {
         let first = endpoints(PLACE, None);
-        first["a"].failed("away", Duration::ZERO, Some(Duration::from_secs(300)));
+        let pause = Cause::Endpoint(Some(Duration::from_secs(300)));
+        first["a"].failed("away", &TOKEN, pause, Duration::ZERO);
         let refused = first["a"].call(&TOKEN, None).unwrap_err();
         assert_eq!(refused.reason, Reason::IntrospectionUnavailable);
         let same = endpoints(&format!("{PLACE}, recheck: 9s"), Some(&first));
@@ -542,13 +531,40 @@ mod tests {
         for number in 1..100 {
             let token = [number; 32];
             let call = endpoint.call(&token, None).unwrap();
-            assert!(call.failed_for_token("broken".to_owned()).was_asked_in_vain);
+            let refused = call.in_vain("broken".to_owned(), Cause::Token);
+            assert!(refused.was_asked_in_vain);
             let refused = endpoint.call(&token, None).unwrap_err();
             assert!(refused.detail.unwrap().contains("about this token"));
             // No question was asked.
             assert!(!refused.was_asked_in_vain);
         }
         endpoint.call(&[100; 32], None).unwrap();
+    }
+
+    #[test]
+    fn a_token_at_which_no_answer_comes_counts_once() {
+        let endpoints = endpoints(PLACE, None);
+        let endpoint = &endpoints["a"];
+        // All at once, before it is known that it fails.
+        let calls: Vec<_> = (0..20)
+            .map(|_| endpoint.call(&TOKEN, None).unwrap())
+            .collect();
+        for call in calls {
+            assert!(call.late().was_asked_in_vain);
+        }
+        let refused = endpoint.call(&TOKEN, None).unwrap_err();
+        assert!(refused.detail.unwrap().contains("about this token"));
+        let mut number = 1;
+        let refused = loop {
+            number += 1;
+            match endpoint.call(&[number; 32], None) {
+                Ok(call) => drop(call.late()),
+                Err(refused) => break refused,
+            }
+        };
+        // The fifth token that got no answer was the fourth after the first one.
+        assert_eq!(number, 6);
+        assert!(refused.detail.unwrap().contains("because it failed"));
     }
 
     #[test]

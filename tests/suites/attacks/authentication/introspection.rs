@@ -1,4 +1,4 @@
-//! Numbers 105, 111–113, 168, 286–292 and 312: tokens that only their issuer can read.
+//! Numbers 105, 111–113, 168, 286–292, 312 and 341: tokens that only their issuer can read.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use e2e::client::{initialize, tool};
 use e2e::gateway::Gateway;
 use e2e::gateway::config::{Config, ISSUER};
 use e2e::issuer::Fault;
-use e2e::issuer::introspection::{Introspection, alice};
+use e2e::issuer::introspection::{Broken, Introspection, alice};
 use e2e::upstream::Upstream;
 use e2e::world::{Table, World};
 use e2e::{eventually, leaks};
@@ -355,14 +355,15 @@ async fn attack_287_an_issuer_that_cannot_be_asked_is_503_and_never_401() {
 #[tokio::test]
 async fn attack_288_an_answer_that_is_cut_at_any_byte_is_no_answer() {
     let asked = Asked::start(json!({ "cache": "0s" })).await;
-    let token = asked.issue("opaque-cut");
+    let (token, other) = (asked.issue("opaque-cut"), asked.issue("opaque-other"));
     let whole = alice(&asked.audience()).to_string().len();
     let upstream = asked.world.upstream.hits();
     for cut in 0..whole {
         asked.issuer.breaks_off(Some(cut));
         assert_eq!(asked.status(&token).await, 503, "cut after {cut} bytes");
-        // The endpoint works again, so that it is asked about the next one.
+        // The endpoint works again, so that it is asked about the next one: an answer about another token ends the pause of this one.
         asked.issuer.breaks_off(None);
+        assert_eq!(asked.status(&other).await, 200);
         eventually("it works", async || asked.status(&token).await == 200).await;
     }
     assert!(asked.world.upstream.hits() - upstream >= whole);
@@ -590,4 +591,40 @@ async fn attack_312_tokens_at_which_the_issuer_fails_stop_no_other_token() {
     assert_eq!(asked_in_vain, 4 * REFUSALS);
     let another = asked.issue("opaque-another");
     assert_eq!(status(&another, "203.0.113.9").await, 200);
+}
+
+#[tokio::test]
+async fn attack_341_a_token_at_which_no_answer_comes_stops_no_question_about_another() {
+    let failures = [
+        ("breaks off", Broken::Off),
+        ("hangs", Broken::Fault(Fault::Hang)),
+        ("502", Broken::Fault(Fault::Status(502))),
+        ("503", Broken::Fault(Fault::Status(503))),
+        ("504", Broken::Fault(Fault::Status(504))),
+    ];
+    let mut table = Table::default();
+    for (name, broken) in failures {
+        let asked = Asked::start(json!({ "cache": "0s", "timeout": "300ms" })).await;
+        asked.issuer.fails_at("hostile-", broken);
+        // One token at once many times, and again and again.
+        let calls: Vec<_> = (0..20)
+            .map(|_| asked.gateway().post(initialize()).token("hostile-1").send())
+            .map(tokio::spawn)
+            .collect();
+        for call in calls {
+            let status = call.await.unwrap().status;
+            table.check(name, status == 503, || status.to_string());
+        }
+        for _ in 0..12 {
+            let status = asked.status("hostile-1").await;
+            table.check(name, status == 503, || status.to_string());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let questions = asked.issuer.questions();
+        table.check(name, questions <= 4, || format!("{questions} questions"));
+        // Nobody got an answer since the start.
+        let good = asked.issue("opaque-good");
+        let status = asked.status(&good).await;
+        table.check(name, status == 200, || status.to_string());
+    }
 }

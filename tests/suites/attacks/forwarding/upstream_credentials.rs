@@ -241,11 +241,13 @@ async fn attack_329_who_has_no_credential_at_the_upstream_is_502_and_keeps_nobod
         let subject = request.parameter("subject_token").unwrap_or_default();
         match subject_of(&subject).as_str() {
             "ana" => issued(request),
-            // It breaks on the token of this person.
+            // It breaks on the tokens of these people.
             "eve" => answer(500, &json!({})),
+            "trudy" => answer(502, &json!({})),
             _ => answer(400, &json!({ "error": "invalid_request" })),
         }
     });
+    endpoint.breaks_off_at("oscar");
     let mut table = Table::default();
     let stranger = call(&world, &of(&world, "mallory"));
     table.row(
@@ -262,6 +264,14 @@ async fn attack_329_who_has_no_credential_at_the_upstream_is_502_and_keeps_nobod
             table.check(person, reply.challenge().is_empty(), || {
                 reply.challenge().to_owned()
             });
+        }
+    }
+    // No answer comes about the tokens of two people, and nobody else gets one meanwhile.
+    for number in 0..20 {
+        for person in ["trudy", "oscar"] {
+            let token = world.token().subject(person).claim("jti", number).sign();
+            let reply = call(&world, &token).send().await;
+            table.check(person, reply.status == 502, || reply.text());
         }
     }
     table.row(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::certificates;
 use e2e::client::initialize;
 use e2e::gateway::Gateway;
-use e2e::gateway::config::{Config, ISSUER};
+use e2e::gateway::config::{Config, ISSUER, resource};
 use e2e::issuer::tokens::{TokenEndpoint, answer, issued, subject_of};
 use e2e::leaks;
 use e2e::sign_in::with_authorization_server;
@@ -142,6 +142,41 @@ async fn a_token_that_is_not_exchanged_is_502_for_its_person_alone() {
     let line = gateway.logged("does not exchange the caller's token").await;
     assert!(line.contains("description `not for ben`"), "{line}");
     assert_eq!(upstream.hits(), 1);
+}
+
+#[tokio::test]
+async fn a_person_has_a_share_of_the_exchanges_at_each_resource() {
+    let (upstream, endpoint) = (Upstream::start().await, TokenEndpoint::start().await);
+    upstream.has_credentials(|found| found.starts_with("Bearer issued-for-"));
+    let key = Key::es256("first");
+    let exchange = json!({
+        "token_endpoint": endpoint.endpoint(), "client_id": "gate", "client_auth": "none",
+        "calls": 4, "calls_per_principal": 1,
+    });
+    let credentials = json!({ "token_exchange": exchange });
+    let target = json!({ "url": upstream.url(), "credentials": credentials });
+    let mut other = resource("/other", &upstream.url(), &["corporate"]);
+    other["upstream"] = target.clone();
+    let config = Config::new(&upstream.url(), &[&key]);
+    let config = config
+        .set("/resources/0/upstream", target)
+        .set("/resources/1", other);
+    let gateway = Gateway::start(config).await;
+    endpoint.delays(Duration::from_secs(1));
+    let call = |path: &'static str, id: u32| {
+        let token = Token::new(&key, ISSUER, &gateway.uri(path)).subject("ana");
+        let token = token.claim("jti", id).sign();
+        let call = gateway.post_to(path, initialize()).token(&token).send();
+        tokio::spawn(async move { call.await.status })
+    };
+    let first = call("/mcp", 1);
+    let asked = async |count| endpoint.asked().len() == count;
+    e2e::eventually("the first one is asked for", async || asked(1).await).await;
+    // The share at one resource is used up, and says nothing about another one.
+    assert_eq!(call("/mcp", 2).await.unwrap(), 429);
+    assert_eq!(call("/other", 3).await.unwrap(), 200);
+    assert_eq!(first.await.unwrap(), 200);
+    assert_eq!(endpoint.asked().len(), 2);
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use crate::{
     json,
     refusal::found::{Found, Word, head},
     time::UnixTime,
-    token::introspection::answer::{Answer, Unusable},
+    token::introspection::{
+        answer::{Answer, Unusable},
+        breaker::Cause,
+    },
 };
 
 /// The longest token that is used, in bytes: with its scheme it must fit into one header.
@@ -76,20 +79,15 @@ pub enum NotIssued {
 }
 
 impl NotIssued {
-    /// Whether the token that was presented may cause it, at an endpoint that issues tokens for others.
-    pub const fn may_be_of_token(&self) -> bool {
+    /// What it can come from, where the token of a caller was presented.
+    pub const fn cause(&self) -> Cause {
         match self {
-            Self::Refused(_) => true,
-            Self::Client(_) | Self::ForNow { .. } => false,
-            Self::Unusable(unusable) => unusable.may_be_of_token(),
-        }
-    }
-
-    /// How long the endpoint asks to be left alone.
-    pub const fn pause(&self) -> Option<Duration> {
-        match self {
-            Self::ForNow { pause, .. } => *pause,
-            Self::Refused(_) | Self::Client(_) | Self::Unusable(_) => None,
+            Self::Refused(_) => Cause::Token,
+            Self::Client(_) => Cause::Endpoint(None),
+            // A proxy says this where the endpoint breaks on what it was sent.
+            Self::ForNow { pause: None, .. } => Cause::Either,
+            Self::ForNow { pause, .. } => Cause::Endpoint(*pause),
+            Self::Unusable(unusable) => unusable.cause(),
         }
     }
 }

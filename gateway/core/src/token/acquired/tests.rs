@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     time::UnixTime,
-    token::{client_proof::ClientProof, introspection::answer::Answer},
+    token::{
+        client_proof::ClientProof,
+        introspection::{answer::Answer, breaker::Cause},
+    },
 };
 
 const fn secs(seconds: u64) -> Duration {
@@ -333,5 +336,32 @@ fn one_owner_has_a_share_and_all_together_a_limit() {
         let end = secs(100 + at as u64 % 7);
         holdings.insert(key(2000 + at), owner.as_str(), at, (secs(0), end));
         assert!(holdings.len() <= 100 && holdings.is_consistent());
+    }
+}
+
+#[test]
+fn the_token_of_a_caller_can_be_to_blame_where_the_endpoint_does_not_ask_for_a_pause() {
+    let pause = Cause::Endpoint(Some(secs(7)));
+    for (status, body, expected) in [
+        (400, r#"{"error":"invalid_request"}"#, Cause::Token),
+        (401, r#"{"error":"invalid_client"}"#, Cause::Endpoint(None)),
+        (400, r#"{"error":"temporarily_unavailable"}"#, Cause::Either),
+        (429, "", pause),
+        (503, "", pause),
+        (500, "", Cause::Token),
+        (200, "<html>", Cause::Token),
+    ] {
+        let refused = answered(status, body, &[]).unwrap_err();
+        assert_eq!(refused.cause(), expected, "{status} {body}");
+    }
+    let headers = HeaderMap::new();
+    for status in [429, 502, 503, 504] {
+        let answer = Answer {
+            status,
+            headers: &headers,
+            body: b"",
+        };
+        let refused = read(&answer, &[], UnixTime::new(0)).unwrap_err();
+        assert_eq!(refused.cause(), Cause::Either, "{status}");
     }
 }

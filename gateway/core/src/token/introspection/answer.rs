@@ -8,6 +8,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
+use super::breaker::Cause;
 use super::endpoint::Kind;
 use crate::http::media_type::json_body;
 use crate::json::{self, JsonError, JsonLimits, Object};
@@ -138,19 +139,22 @@ impl Unusable {
         }
     }
 
-    /// Whether the token may cause it at an endpoint that answers about other tokens: something before the endpoint can refuse a text that it
-    /// takes for an attack, and the endpoint can break on one.
-    pub const fn may_be_of_token(&self) -> bool {
+    /// What it can come from. The token may be the cause at an endpoint that answers about other tokens: something before the endpoint can
+    /// refuse a text that it takes for an attack, and the endpoint can break on one. A proxy answers 502 to 504 where the endpoint answers
+    /// nothing.
+    pub const fn cause(&self) -> Cause {
         match self {
-            Self::Status(status) => !matches!(*status, 502..=504),
-            Self::Credentials(status) => *status != 401,
-            Self::Pause { .. } => false,
-            Self::MediaType(_)
+            Self::Status(502..=504) => Cause::Either,
+            Self::Credentials(401) => Cause::Endpoint(None),
+            Self::Pause { pause, .. } => Cause::Endpoint(Some(*pause)),
+            Self::Status(_)
+            | Self::Credentials(_)
+            | Self::MediaType(_)
             | Self::Json(_)
             | Self::NotObject
             | Self::Missing(_)
             | Self::Member { .. }
-            | Self::Claim => true,
+            | Self::Claim => Cause::Token,
         }
     }
 
@@ -160,14 +164,6 @@ impl Unusable {
             Self::Status(status) => *status >= 500 || matches!(*status, 404 | 405 | 410),
             Self::MediaType(_) => true,
             _ => false,
-        }
-    }
-
-    /// How long the endpoint must not be asked.
-    pub const fn pause(&self) -> Option<Duration> {
-        match self {
-            Self::Pause { pause, .. } => Some(*pause),
-            _ => None,
         }
     }
 }
@@ -260,21 +256,21 @@ mod tests {
     }
 
     #[test]
-    fn a_token_can_be_to_blame_for_an_answer_but_not_for_an_outage() {
+    fn a_token_can_be_to_blame_for_an_answer_and_perhaps_for_none() {
         for (status, expected) in [
-            (400, true),
-            (401, false),
-            (403, true),
-            (404, true),
-            (422, true),
-            (429, false),
-            (500, true),
-            (502, false),
-            (503, false),
-            (504, false),
+            (400, Cause::Token),
+            (401, Cause::Endpoint(None)),
+            (403, Cause::Token),
+            (404, Cause::Token),
+            (422, Cause::Token),
+            (429, Cause::Endpoint(Some(MIN_PAUSE))),
+            (500, Cause::Token),
+            (502, Cause::Either),
+            (503, Cause::Either),
+            (504, Cause::Either),
         ] {
             let found = unusable(Kind::Rfc7662, status, None);
-            assert_eq!(found.may_be_of_token(), expected, "{status}");
+            assert_eq!(found.cause(), expected, "{status}");
         }
         for found in [
             Unusable::MediaType("text/html".to_owned()),
@@ -282,27 +278,26 @@ mod tests {
             Unusable::Missing("active"),
             Unusable::Claim,
         ] {
-            assert!(found.may_be_of_token(), "{found}");
+            assert_eq!(found.cause(), Cause::Token, "{found}");
         }
     }
 
     #[test]
     fn a_forbidden_question_asks_for_a_pause_at_github_alone() {
+        let long = Cause::Endpoint(Some(MAX_PAUSE));
         for (kind, status, expected) in [
-            (Kind::Rfc7662, 403, None),
-            (Kind::Google, 403, None),
-            (Kind::GitHub, 403, Some(600)),
-            (Kind::Rfc7662, 429, Some(600)),
-            (Kind::Google, 429, Some(600)),
-            (Kind::GitHub, 429, Some(600)),
-            (Kind::Rfc7662, 503, Some(600)),
-            (Kind::Rfc7662, 500, None),
+            (Kind::Rfc7662, 403, Cause::Token),
+            (Kind::Google, 403, Cause::Token),
+            (Kind::GitHub, 403, long),
+            (Kind::Rfc7662, 429, long),
+            (Kind::Google, 429, long),
+            (Kind::GitHub, 429, long),
+            (Kind::Rfc7662, 503, long),
+            (Kind::Rfc7662, 500, Cause::Token),
         ] {
             let found = unusable(kind, status, Some("86400"));
-            let expected = expected.map(Duration::from_secs);
-            assert_eq!(found.pause(), expected, "{kind:?} {status}");
-            assert_eq!(found.may_be_of_token(), expected.is_none(), "{kind:?}");
+            assert_eq!(found.cause(), expected, "{kind:?} {status}");
         }
-        assert_eq!(unusable(Kind::GitHub, 403, None).pause(), None);
+        assert_eq!(unusable(Kind::GitHub, 403, None).cause(), Cause::Token);
     }
 }

@@ -1,10 +1,12 @@
 //! When an endpoint that fails is asked again: not at once by every request, but after a pause that grows, by a single call.
 //!
-//! What a token may have caused stops the questions about this token alone ([`TokenPauses`]): no number of tokens, from any number of
-//! addresses, stops those about others. Failures open the breaker only where no usable answer came since their calls began. Instants are
-//! times since the start of a clock that only goes forward.
+//! What a token may have caused stops the questions about this token ([`TokenPauses`]). An answer that says nothing about it is never a
+//! failure of the endpoint: no number of such tokens, from any number of addresses, stops the questions about others. Where no answer came at
+//! all, both may be the cause: this counts as one failure for each holder of tokens until there is a usable answer, however often the holder
+//! tries. Failures open the breaker only where no usable answer came since their calls began. Instants are times since the start of a clock
+//! that only goes forward.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use super::growing_pause;
 use super::token_pauses::{TokenDigest, TokenPauses};
@@ -12,17 +14,25 @@ use super::token_pauses::{TokenDigest, TokenPauses};
 /// The failures in a row after which the endpoint is not asked for a while.
 pub const FAILURES: u32 = 5;
 
+/// The holders that are known to have counted; above that, the one that counted first is forgotten, and counts again.
+const MOST_COUNTED: usize = 16;
+
 /// How long other calls wait for the one that finds out whether the endpoint answers again.
 const PROBE: Duration = Duration::from_secs(60);
+
+/// How long after a pause the call that finds out is left to holders that have not counted: their tokens are not the cause.
+const TURN_OF_OTHERS: Duration = Duration::from_secs(1);
 
 /// How long a caller is asked to wait at least.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether an endpoint is asked.
-#[derive(Clone, Debug, Default)]
-pub struct Breaker {
+/// Whether an endpoint is asked. `H` is to whom it is counted that no answer came: the subject of a token where that is known, else the token.
+#[derive(Clone, Debug)]
+pub struct Breaker<H> {
     /// Failures of the endpoint since the last usable answer.
     failures: u32,
+    /// Who counted since then, the first in front.
+    counted: VecDeque<H>,
     /// Pauses since the last usable answer.
     pauses: u32,
     state: State,
@@ -44,28 +54,67 @@ enum State {
     Probing(Duration),
 }
 
+/// The token that a call is about.
+#[derive(Debug)]
+pub struct Asker<'a, H> {
+    /// Its digest.
+    pub token: &'a TokenDigest,
+    /// Who has it.
+    pub holder: &'a H,
+}
+
+/// What a failure can come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The endpoint; with how long it wants not to be asked.
+    Endpoint(Option<Duration>),
+    /// The token: there is an answer that says nothing about it.
+    Token,
+    /// Either of them: there is no answer.
+    Either,
+}
+
 /// Why a call may not be made now, and how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotNow {
     /// The endpoint fails, or asked for a pause.
     Endpoint(Duration),
-    /// The endpoint gave an unusable answer about this token.
+    /// The endpoint gave no usable answer about this token.
     Token(Duration),
 }
 
-impl Breaker {
-    /// Whether a call about this token may be made now.
+impl<H> Default for Breaker<H> {
+    fn default() -> Self {
+        Self {
+            failures: 0,
+            counted: VecDeque::new(),
+            pauses: 0,
+            state: State::Closed,
+            paused: Duration::ZERO,
+            answered: None,
+            tokens: TokenPauses::default(),
+        }
+    }
+}
+
+impl<H: Clone + PartialEq> Breaker<H> {
+    /// Whether a call about this token may be made now; or one without a token, where the gateway asks for itself.
     ///
     /// # Errors
     /// Not now: how long to wait.
-    pub fn admit(&mut self, token: &TokenDigest, now: Duration) -> Result<(), NotNow> {
-        if let Some(wait) = self.tokens.wait(token, now) {
+    pub fn admit(&mut self, asker: Option<&Asker<'_, H>>, now: Duration) -> Result<(), NotNow> {
+        let wait = asker.and_then(|asker| self.tokens.wait(asker.token, now));
+        if let Some(wait) = wait {
             return Err(NotNow::Token(wait.max(LEAST_WAIT)));
         }
+        let has_counted = asker.is_some_and(|asker| self.counted.contains(asker.holder));
         match self.state {
             State::Closed => Ok(()),
             State::Open(until) if now < until => {
                 Err(NotNow::Endpoint((until - now).max(LEAST_WAIT)))
+            }
+            State::Open(until) if has_counted && now < until + TURN_OF_OTHERS => {
+                Err(NotNow::Endpoint(LEAST_WAIT))
             }
             State::Probing(until) if now < until => Err(NotNow::Endpoint(LEAST_WAIT)),
             State::Open(_) | State::Probing(_) => {
@@ -86,28 +135,61 @@ impl Breaker {
         };
     }
 
-    /// A call about this token, which began then, got an unusable answer that the token may have caused.
-    pub fn failed_for(&mut self, token: &TokenDigest, began: Duration, now: Duration) {
-        self.tokens.failed(token, now);
-        if matches!(self.state, State::Probing(_)) && began > self.paused {
-            // The call found out nothing: those about other tokens do. One more failure of the endpoint opens it again.
-            self.state = State::Closed;
+    /// A call that began then got no usable answer. Without a token, the endpoint alone can be the cause.
+    pub fn failed(
+        &mut self,
+        asker: Option<&Asker<'_, H>>,
+        cause: Cause,
+        (began, now): (Duration, Duration),
+    ) {
+        let asker = match (asker, cause) {
+            (_, Cause::Endpoint(pause)) => return self.endpoint_failed(pause, (began, now)),
+            (None, _) => return self.endpoint_failed(None, (began, now)),
+            (Some(asker), _) => asker,
+        };
+        self.tokens.failed(asker.token, now);
+        let may_count = cause == Cause::Either && !self.is_excused(began);
+        match may_count && self.counts(asker.holder) {
+            true => self.endpoint_failed(None, (began, now)),
+            false => self.found_nothing(began),
         }
     }
 
-    /// The endpoint failed in a call that began then. `pause` is how long it wants not to be asked.
-    pub fn failed(&mut self, began: Duration, now: Duration, pause: Option<Duration>) {
+    fn endpoint_failed(&mut self, pause: Option<Duration>, (began, now): (Duration, Duration)) {
         if let Some(pause) = pause {
             return self.open(now, pause);
         }
-        let is_answering = self.answered.is_some_and(|answered| began < answered);
-        let is_before_pause = self.is_open() && began <= self.paused;
-        if is_answering || is_before_pause {
+        if self.is_excused(began) {
             return;
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES || self.is_open() {
             self.open(now, growing_pause::after(self.pauses));
+        }
+    }
+
+    /// A failure of a call that began then says nothing about the endpoint now.
+    fn is_excused(&self, began: Duration) -> bool {
+        let is_answering = self.answered.is_some_and(|answered| began < answered);
+        is_answering || (self.is_open() && began <= self.paused)
+    }
+
+    /// Whether this holder has not counted yet. From now on it has.
+    fn counts(&mut self, holder: &H) -> bool {
+        let is_new = !self.counted.contains(holder);
+        if is_new {
+            if self.counted.len() >= MOST_COUNTED {
+                self.counted.pop_front();
+            }
+            self.counted.push_back(holder.clone());
+        }
+        is_new
+    }
+
+    /// A call did not find out whether the endpoint answers: those about other tokens do. One more failure of the endpoint opens it again.
+    fn found_nothing(&mut self, began: Duration) {
+        if matches!(self.state, State::Probing(_)) && began > self.paused {
+            self.state = State::Closed;
         }
     }
 
@@ -142,8 +224,25 @@ mod tests {
         digest
     }
 
-    fn admit(breaker: &mut Breaker, now: Duration) -> Result<(), NotNow> {
-        breaker.admit(&token(0), now)
+    /// A breaker whose tokens are each of a holder of its own.
+    type Tested = Breaker<TokenDigest>;
+
+    const ENDPOINT: Cause = Cause::Endpoint(None);
+
+    fn admit(breaker: &mut Tested, now: Duration) -> Result<(), NotNow> {
+        breaker.admit(None, now)
+    }
+
+    fn admit_token(breaker: &mut Tested, number: u32, now: Duration) -> Result<(), NotNow> {
+        let token = token(number);
+        let (token, holder) = (&token, &token);
+        breaker.admit(Some(&Asker { token, holder }), now)
+    }
+
+    fn fail_at(breaker: &mut Tested, number: u32, cause: Cause, times: (Duration, Duration)) {
+        let token = token(number);
+        let (token, holder) = (&token, &token);
+        breaker.failed(Some(&Asker { token, holder }), cause, times);
     }
 
     fn wait(seconds: u32) -> Result<(), NotNow> {
@@ -151,30 +250,33 @@ mod tests {
     }
 
     /// A breaker that was opened then, by calls that failed at once.
-    fn opened(now: Duration) -> Breaker {
-        let mut breaker = Breaker::default();
+    fn opened(now: Duration) -> Tested {
+        let mut breaker = Tested::default();
         for _ in 0..FAILURES {
             assert_eq!(admit(&mut breaker, now), Ok(()));
-            breaker.failed(now, now, None);
+            breaker.failed(None, ENDPOINT, (now, now));
         }
         breaker
     }
 
     /// An endpoint of the test: what it does with the call about this token, which began then.
-    type Endpoint = fn(&mut Breaker, u32, Duration);
+    type Endpoint = fn(&mut Tested, u32, Duration);
 
-    const GONE: Endpoint = |breaker, _, now| breaker.failed(now, now + MILLISECOND, None);
+    const GONE: Endpoint =
+        |breaker, number, now| fail_at(breaker, number, ENDPOINT, (now, now + MILLISECOND));
+    const SILENT: Endpoint =
+        |breaker, number, now| fail_at(breaker, number, Cause::Either, (now, now + MILLISECOND));
     const WELL: Endpoint = |breaker, _, now| breaker.answered(now, now + MILLISECOND);
     const BROKEN: Endpoint =
-        |breaker, number, now| breaker.failed_for(&token(number), now, now + MILLISECOND);
+        |breaker, number, now| fail_at(breaker, number, Cause::Token, (now, now + MILLISECOND));
 
     /// How many questions an endpoint gets in ten minutes, if so many callers have a token each and try it every second.
     fn questions(endpoint: Endpoint, tokens: u32) -> u32 {
-        let (mut breaker, mut asked) = (Breaker::default(), 0);
+        let (mut breaker, mut asked) = (Tested::default(), 0);
         for second in 0..600 {
             for number in 0..tokens {
                 let now = START + second * SECOND + number * MILLISECOND;
-                if breaker.admit(&token(number), now).is_ok() {
+                if admit_token(&mut breaker, number, now).is_ok() {
                     asked += 1;
                     endpoint(&mut breaker, number, now);
                 }
@@ -187,8 +289,108 @@ mod tests {
     fn an_endpoint_that_is_down_is_left_alone() {
         assert_eq!(questions(WELL, 100), 60_000);
         // Five, then one for each pause: 1, 2, 4, 8, 16, and 30 seconds from then on.
-        let asked = questions(GONE, 100);
-        assert!((FAILURES..=FAILURES + 25).contains(&asked), "{asked}");
+        for endpoint in [GONE, SILENT] {
+            let asked = questions(endpoint, 100);
+            assert!((FAILURES..=FAILURES + 25).contains(&asked), "{asked}");
+        }
+        // Even where few tokens are known, all of which have counted.
+        for tokens in 1..20 {
+            let asked = questions(SILENT, tokens);
+            assert!((1..=tokens * 26).contains(&asked), "{tokens}: {asked}");
+        }
+    }
+
+    #[test]
+    fn one_holder_of_tokens_at_which_no_answer_comes_stops_nobody_else() {
+        // The endpoint is well, or was down a moment ago.
+        for opened_before in [false, true] {
+            let mut breaker = match opened_before {
+                true => opened(START),
+                false => Tested::default(),
+            };
+            let (holder, mut number) = (token(7), 1_000);
+            for second in 1..600 {
+                let began = START + second * SECOND;
+                // It tries its tokens all the time; each is new.
+                for late in 0..20 {
+                    let (began, own) = (began + late * MILLISECOND, token(number));
+                    let (token, holder) = (&own, &holder);
+                    let asker = Asker { token, holder };
+                    if breaker.admit(Some(&asker), began).is_ok() {
+                        breaker.failed(Some(&asker), Cause::Either, (began, began + MILLISECOND));
+                    }
+                    number += 1;
+                }
+                let now = began + 30 * MILLISECOND;
+                if second % 7 == 3 {
+                    assert_eq!(admit_token(&mut breaker, number, now), Ok(()), "{second}");
+                    WELL(&mut breaker, number, now);
+                    number += 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_about_tokens_of_several_holders_is_a_failure_of_the_endpoint() {
+        let mut breaker = Tested::default();
+        for number in 1..FAILURES {
+            SILENT(&mut breaker, number, START);
+            SILENT(&mut breaker, number, START);
+            assert!(!breaker.is_open());
+            assert!(admit_token(&mut breaker, number, START + MILLISECOND).is_err());
+        }
+        SILENT(&mut breaker, FAILURES, START);
+        assert!(breaker.is_open());
+        assert_eq!(breaker.counted.len(), FAILURES as usize);
+        breaker.answered(START + 2 * SECOND, START + 3 * SECOND);
+        assert!(breaker.counted.is_empty() && !breaker.is_open());
+    }
+
+    #[test]
+    fn who_counted_leaves_the_first_call_after_a_pause_to_others() {
+        let open = || {
+            let mut breaker = Tested::default();
+            (1..=FAILURES).for_each(|number| SILENT(&mut breaker, number, START));
+            breaker
+        };
+        let (over, later) = (START + 2 * SECOND, START + 4 * SECOND);
+        let mut breaker = open();
+        assert_eq!(
+            admit_token(&mut breaker, 1, START + SECOND + 9 * MILLISECOND),
+            wait(1)
+        );
+        assert_eq!(
+            admit_token(&mut breaker, 9, START + SECOND + 9 * MILLISECOND),
+            Ok(())
+        );
+        // Nobody else comes: it finds out, or leaves it to all others.
+        let mut breaker = open();
+        assert_eq!(admit_token(&mut breaker, 1, over + 9 * MILLISECOND), Ok(()));
+        assert_eq!(
+            admit_token(&mut breaker, 9, over + 10 * MILLISECOND),
+            wait(1)
+        );
+        fail_at(
+            &mut breaker,
+            1,
+            Cause::Either,
+            (over + 9 * MILLISECOND, later),
+        );
+        assert!(!breaker.is_open());
+        assert_eq!(admit_token(&mut breaker, 9, later), Ok(()));
+        // One failure of somebody who has not counted opens it again.
+        fail_at(&mut breaker, 9, Cause::Either, (later, later));
+        assert_eq!(admit_token(&mut breaker, 10, later), wait(2));
+    }
+
+    #[test]
+    fn the_number_of_holders_that_are_known_is_bounded() {
+        let mut breaker = Tested::default();
+        for number in 0..1_000 {
+            SILENT(&mut breaker, number, START + number * 60 * SECOND);
+            assert!(breaker.counted.len() <= MOST_COUNTED);
+        }
     }
 
     #[test]
@@ -210,14 +412,14 @@ mod tests {
                         _ => number + address,
                     };
                     let began = now - MILLISECOND;
-                    if breaker.admit(&token(stranger), began).is_ok() {
+                    if admit_token(&mut breaker, stranger, began).is_ok() {
                         BROKEN(&mut breaker, stranger, began);
                     }
                 }
                 number += 10 * attackers;
                 // Good tokens are rarely asked about, each for the first time.
                 if second % 7 == 3 {
-                    assert_eq!(breaker.admit(&token(number), now), Ok(()), "{second}");
+                    assert_eq!(admit_token(&mut breaker, number, now), Ok(()), "{second}");
                     WELL(&mut breaker, number, now);
                     number += 1;
                 }
@@ -227,29 +429,29 @@ mod tests {
 
     #[test]
     fn tokens_that_take_long_open_nothing_while_others_are_answered() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Tested::default();
         for round in 0..9 {
             let began = START + round * 10 * SECOND;
             breaker.answered(began + SECOND, began + 2 * SECOND);
             for _ in 0..9 * FAILURES {
-                breaker.failed(began, began + 10 * SECOND, None);
+                breaker.failed(None, ENDPOINT, (began, began + 10 * SECOND));
             }
             assert!(!breaker.is_open());
         }
         // Nobody is answered any more.
         for _ in 0..FAILURES {
-            breaker.failed(START + 90 * SECOND, START + 100 * SECOND, None);
+            breaker.failed(None, ENDPOINT, (START + 90 * SECOND, START + 100 * SECOND));
         }
         assert!(breaker.is_open());
     }
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Tested::default();
         for round in 0..3 {
             let now = START + round * SECOND;
             for _ in 1..FAILURES {
-                breaker.failed(now, now, None);
+                breaker.failed(None, ENDPOINT, (now, now));
             }
             assert!(!breaker.is_open());
             breaker.answered(now, now);
@@ -276,7 +478,7 @@ mod tests {
         for expected in [2, 4, 8, 16, 30, 30] {
             now += 30 * SECOND;
             assert_eq!(admit(&mut breaker, now), Ok(()));
-            breaker.failed(now, now, None);
+            breaker.failed(None, ENDPOINT, (now, now));
             assert_eq!(admit(&mut breaker, now), wait(expected));
         }
     }
@@ -285,29 +487,29 @@ mod tests {
     fn a_call_that_finds_out_nothing_lets_others_find_out() {
         let mut breaker = opened(START);
         let later = START + SECOND;
-        assert_eq!(breaker.admit(&token(1), later), Ok(()));
-        breaker.failed_for(&token(1), later, later);
+        assert_eq!(admit_token(&mut breaker, 1, later), Ok(()));
+        fail_at(&mut breaker, 1, Cause::Token, (later, later));
         assert_eq!(
-            breaker.admit(&token(1), later),
+            admit_token(&mut breaker, 1, later),
             Err(NotNow::Token(SECOND)),
             "its own token waits"
         );
-        assert_eq!(breaker.admit(&token(2), later), Ok(()));
+        assert_eq!(admit_token(&mut breaker, 2, later), Ok(()));
         // The endpoint is still down.
-        breaker.failed(later, later, None);
-        assert_eq!(breaker.admit(&token(3), later), wait(2));
+        breaker.failed(None, ENDPOINT, (later, later));
+        assert_eq!(admit_token(&mut breaker, 3, later), wait(2));
     }
 
     #[test]
     fn a_usable_answer_ends_the_pauses_of_all_tokens() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Tested::default();
         for number in 0..9 {
-            breaker.failed_for(&token(number), START, START);
-            assert!(breaker.admit(&token(number), START).is_err());
+            fail_at(&mut breaker, number, Cause::Token, (START, START));
+            assert!(admit_token(&mut breaker, number, START).is_err());
         }
         breaker.answered(START, START);
         for number in 0..9 {
-            assert_eq!(breaker.admit(&token(number), START), Ok(()));
+            assert_eq!(admit_token(&mut breaker, number, START), Ok(()));
         }
     }
 
@@ -320,25 +522,25 @@ mod tests {
 
     #[test]
     fn an_endpoint_can_ask_for_a_pause() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Tested::default();
         let second = START + SECOND;
-        breaker.failed(START, START, Some(90 * SECOND));
+        breaker.failed(None, Cause::Endpoint(Some(90 * SECOND)), (START, START));
         assert_eq!(admit(&mut breaker, second), wait(89));
         // A call that began before the pause does not shorten it.
-        breaker.failed(START, START, None);
+        breaker.failed(None, ENDPOINT, (START, START));
         assert_eq!(admit(&mut breaker, second), wait(89));
-        breaker.failed(START, second, Some(SECOND));
+        breaker.failed(None, Cause::Endpoint(Some(SECOND)), (START, second));
         assert_eq!(admit(&mut breaker, START + 3 * SECOND), wait(87));
-        breaker.failed(START, second, Some(99 * SECOND));
+        breaker.failed(None, Cause::Endpoint(Some(99 * SECOND)), (START, second));
         assert_eq!(admit(&mut breaker, START + 90 * SECOND), wait(10));
         assert_eq!(admit(&mut breaker, START + 100 * SECOND), Ok(()));
     }
 
     #[test]
     fn a_call_that_began_before_a_pause_does_not_end_it() {
-        let mut breaker = Breaker::default();
+        let mut breaker = Tested::default();
         let (paused, over) = (START + SECOND, START + 91 * SECOND);
-        breaker.failed(START, paused, Some(90 * SECOND));
+        breaker.failed(None, Cause::Endpoint(Some(90 * SECOND)), (START, paused));
         for began in [START, paused] {
             breaker.answered(began, paused + SECOND);
             assert_eq!(admit(&mut breaker, paused + SECOND), wait(89));
@@ -346,8 +548,8 @@ mod tests {
         // Nor does it decide while another one finds out.
         assert_eq!(admit(&mut breaker, over), Ok(()));
         breaker.answered(START, over);
-        breaker.failed(START, over, None);
-        breaker.failed_for(&token(1), START, over);
+        breaker.failed(None, ENDPOINT, (START, over));
+        fail_at(&mut breaker, 1, Cause::Token, (START, over));
         assert_eq!(admit(&mut breaker, over), wait(1));
         breaker.answered(over, over + SECOND);
         assert_eq!(admit(&mut breaker, over + SECOND), Ok(()));

@@ -57,9 +57,9 @@ section! {
         cached_tokens: usize = count(10_000, 1..=1_000_000),
         /// Most of them for one subject. With more, its oldest one is forgotten.
         cached_tokens_per_principal: usize = count(50, 1..=10_000),
-        /// Most exchanges at once. More wait, as long as timeout; then they get 503.
+        /// Most exchanges at once for this resource. More wait, as long as timeout; then they get 503.
         calls: usize = count(100, 1..=10_000),
-        /// Most exchanges at once for one subject. More get 429.
+        /// Most exchanges at once for one subject at this resource. More get 429.
         calls_per_principal: usize = count(10, 1..=10_000),
     }
 }
