@@ -67,6 +67,10 @@ pub(crate) enum AssertionFault {
     Signing(#[from] SigningKeyError),
     #[error("the id, method or name of the request is not a header value")]
     NotAHeader,
+    #[error(
+        "the keys that sign assertions were removed while the call waited, and there are no others (resources.upstream.assertion)"
+    )]
+    Withdrawn,
 }
 
 impl AssertionFault {
@@ -74,6 +78,7 @@ impl AssertionFault {
     pub(crate) const fn reason(&self) -> Reason {
         match self {
             Self::TooLong => Reason::UnusableSubject,
+            Self::Withdrawn => Reason::AssertionWithdrawn,
             Self::Signing(_) | Self::NotAHeader => Reason::Internal,
         }
     }
@@ -105,7 +110,8 @@ impl Asserter {
         })
     }
 
-    /// Adds the assertion about the caller, and the method, name and id of the request. They replace what a client sent.
+    /// Adds the assertion about the caller, and the method, name and id of the request. They replace what a client sent. It is signed with the
+    /// keys `in_use`, which are others than those of the asserter if the call began before a reload.
     ///
     /// # Errors
     /// [`AssertionFault`].
@@ -113,9 +119,11 @@ impl Asserter {
         &self,
         headers: &mut HeaderMap,
         call: &AssertedCall<'_>,
+        in_use: Option<&Arc<AssertionKeys>>,
         now: UnixTime,
     ) -> Result<(), AssertionFault> {
-        let assertion = self.assertion(call, now)?;
+        let keys = in_use.ok_or(AssertionFault::Withdrawn)?;
+        let assertion = self.assertion(call, keys, now)?;
         headers.insert(self.configured.header.clone(), assertion);
         let not_a_header = |_| AssertionFault::NotAHeader;
         let id = HeaderValue::from_str(call.request_id).map_err(not_a_header)?;
@@ -137,30 +145,40 @@ impl Asserter {
     fn assertion(
         &self,
         call: &AssertedCall<'_>,
+        keys: &Arc<AssertionKeys>,
         now: UnixTime,
     ) -> Result<HeaderValue, AssertionFault> {
         let lifetime = self.configured.lifetime;
         let end = token_end(call.expires, call.accepted_until, now);
         let bound = bound(now, lifetime, end);
+        if !Arc::ptr_eq(keys, &self.keys) {
+            // Those that are kept were signed with the other keys. Few calls come here.
+            return self.sign(call.principal, keys, Window::new(now, lifetime, bound));
+        }
         self.signed.get_or_sign(call.principal, bound, now, || {
             let window = Window::new(now, lifetime, bound);
             Ok(Kept {
                 principal: call.principal.clone(),
                 bound,
                 window,
-                value: self.sign(call.principal, window)?,
+                value: self.sign(call.principal, keys, window)?,
             })
         })
     }
 
-    fn sign(&self, principal: &Principal, window: Window) -> Result<HeaderValue, AssertionFault> {
+    fn sign(
+        &self,
+        principal: &Principal,
+        keys: &AssertionKeys,
+        window: Window,
+    ) -> Result<HeaderValue, AssertionFault> {
         let claims = AssertionClaims {
             issuer: &self.issuer,
             audience: &self.configured.audience,
             principal,
             window,
         };
-        let signed = self.keys.sign(&claims.to_json(), window.issued)?;
+        let signed = keys.sign(&claims.to_json(), window.issued)?;
         let text = signed.expose();
         if text.len() > MAX_ASSERTION {
             return Err(AssertionFault::TooLong);
@@ -236,7 +254,12 @@ mod tests {
         }
         let call = call(&alice, 1000);
         asserter
-            .add(&mut headers, &call, UnixTime::new(100))
+            .add(
+                &mut headers,
+                &call,
+                Some(&asserter.keys),
+                UnixTime::new(100),
+            )
             .unwrap();
         assert_eq!(headers.len(), 4);
         assert_eq!(headers["x-gateway-request-id"], "0123");
@@ -253,7 +276,12 @@ mod tests {
             ..call
         };
         asserter
-            .add(&mut headers, &bare, UnixTime::new(100))
+            .add(
+                &mut headers,
+                &bare,
+                Some(&asserter.keys),
+                UnixTime::new(100),
+            )
             .unwrap();
         assert_eq!(headers.len(), 2);
     }
@@ -265,7 +293,12 @@ mod tests {
             let mut headers = HeaderMap::new();
             let call = call(&alice, expires);
             asserter
-                .add(&mut headers, &call, UnixTime::new(100))
+                .add(
+                    &mut headers,
+                    &call,
+                    Some(&asserter.keys),
+                    UnixTime::new(100),
+                )
                 .unwrap();
             assert_eq!(claims(&headers)["exp"], expected, "{expires}");
         }
@@ -275,7 +308,12 @@ mod tests {
     fn one_that_is_too_long_is_refused_and_a_long_name_is_left_out() {
         let (asserter, long) = (asserter(), caller(&"x".repeat(MAX_ASSERTION)));
         let mut headers = HeaderMap::new();
-        let refused = asserter.add(&mut headers, &call(&long, 1000), UnixTime::new(100));
+        let refused = asserter.add(
+            &mut headers,
+            &call(&long, 1000),
+            Some(&asserter.keys),
+            UnixTime::new(100),
+        );
         assert_eq!(refused, Err(AssertionFault::TooLong));
         assert!(headers.is_empty());
         let (alice, name) = (caller("alice"), "n".repeat(MAX_NAME + 1));
@@ -284,9 +322,38 @@ mod tests {
             ..call(&alice, 1000)
         };
         asserter
-            .add(&mut headers, &call, UnixTime::new(100))
+            .add(
+                &mut headers,
+                &call,
+                Some(&asserter.keys),
+                UnixTime::new(100),
+            )
             .unwrap();
         assert!(!headers.contains_key("mcp-name"));
+    }
+
+    #[test]
+    fn nothing_is_signed_with_keys_that_are_not_in_use_any_more() {
+        let (asserter, alice, keys) = (asserter(), caller("alice"), testing::keys());
+        let kid = |in_use: &Arc<AssertionKeys>| {
+            let (mut headers, now) = (HeaderMap::new(), UnixTime::new(100));
+            asserter
+                .add(&mut headers, &call(&alice, 1000), Some(in_use), now)
+                .unwrap();
+            assert_eq!(claims(&headers)["sub"], "alice");
+            let text = headers[HEADER].to_str().unwrap();
+            let header = BASE64_URL_SAFE_NO_PAD.decode(text.split('.').next().unwrap());
+            let header: Value = serde_json::from_slice(&header.unwrap()).unwrap();
+            header["kid"].clone()
+        };
+        // One of its own keys is kept.
+        let own = kid(&asserter.keys);
+        assert_ne!(kid(&keys), own);
+        assert_eq!(kid(&asserter.keys), own);
+        let mut headers = HeaderMap::new();
+        let refused = asserter.add(&mut headers, &call(&alice, 1000), None, UnixTime::new(100));
+        assert_eq!(refused, Err(AssertionFault::Withdrawn));
+        assert!(headers.is_empty());
     }
 
     #[test]
@@ -330,7 +397,12 @@ mod tests {
             let caller = &callers[number as usize % callers.len()];
             let mut headers = HeaderMap::with_capacity(16);
             asserter
-                .add(&mut headers, &call(caller, 100_000), now)
+                .add(
+                    &mut headers,
+                    &call(caller, 100_000),
+                    Some(&asserter.keys),
+                    now,
+                )
                 .unwrap();
             std::hint::black_box(headers);
         }

@@ -28,6 +28,7 @@ use tokio::{
 
 use crate::shared::process_state::ProcessState;
 use crate::{
+    assertion::keys::AssertionKeys,
     authorization_server::revocations::Revocations,
     limits::{
         accounts::{Accounts, AddressAccount},
@@ -145,6 +146,11 @@ impl Gateway {
     /// The configuration in use. A request loads it once and uses it until its end.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The keys that sign assertions now, whatever a request began with.
+    pub(crate) fn assertion_keys(&self) -> Option<Arc<AssertionKeys>> {
+        self.snapshot.load().assertion_keys().cloned()
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {

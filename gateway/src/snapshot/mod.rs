@@ -226,6 +226,11 @@ impl Snapshot {
         self.sealer.sealer()
     }
 
+    /// The keys that sign assertions, where an upstream receives them.
+    pub(crate) const fn assertion_keys(&self) -> Option<&Arc<AssertionKeys>> {
+        self.assertion_keys.as_ref()
+    }
+
     /// Whether requests for this authority are served.
     pub(crate) fn serves(&self, host: &Authority) -> bool {
         self.hosts.contains(host)

@@ -567,7 +567,7 @@ causes! {
         "Please report it, with the access line."
     }
     => transport { SessionEnded UpstreamStream UpstreamEndpoint EndpointOrigin }
-    => credentials { TooManyExchanges ExchangesExhausted UpstreamCredentialRefused UpstreamCredentialUnavailable }
+    => credentials { TooManyExchanges ExchangesExhausted UpstreamCredentialRefused UpstreamCredentialUnavailable AssertionWithdrawn }
     => asked { TokenInactive IntrospectionUnavailable IntrospectionBusy QuestionUnreadable DecisionPointDenied TooManyQuestions DecisionPointUnavailable }
     => endpoints { NoEndpoint EndpointsBusy }
     => sender {

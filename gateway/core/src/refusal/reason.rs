@@ -299,6 +299,9 @@ reasons! {
     /// The token endpoint issues no token, or does not answer.
     UpstreamCredentialUnavailable => fault("upstream_credential_unavailable", 502, "The gateway cannot obtain its credential for the MCP server."),
 
+    /// The keys that sign who calls were removed while the call waited, and there are no others.
+    AssertionWithdrawn => fault("assertion_withdrawn", 503, "The gateway's configuration changed while this call waited. Try again."),
+
     // Upstream.
     /// No connection to the upstream.
     UpstreamUnreachable => fault("upstream_unreachable", 502, "The MCP server cannot be reached."),

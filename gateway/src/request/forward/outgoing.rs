@@ -144,7 +144,9 @@ impl Outgoing<'_> {
             name: self.message.name.as_deref(),
             request_id: exchange.record.request_id(),
         };
-        let added = asserter.add(headers, &call, clock::now());
+        // A key that was removed while the call waited signs nothing.
+        let keys = exchange.gateway.assertion_keys();
+        let added = asserter.add(headers, &call, keys.as_ref(), clock::now());
         added.map_err(|fault| {
             exchange.record.set_detail(fault.to_string());
             fault.reason()

@@ -1,8 +1,11 @@
-//! Numbers 320–324: assertions about callers, which an upstream trusts.
+//! Numbers 320–324 and 342: assertions about callers, which an upstream trusts.
+
+use std::time::Duration;
 
 use e2e::client::{Call, LEGACY, http, initialize, modern, request};
 use e2e::eventually;
 use e2e::gateway::config::Config;
+use e2e::issuer::tokens::TokenEndpoint;
 use e2e::upstream::assertion::{HEADER, KEYS, REQUEST_ID, part, signing, verified};
 use e2e::upstream::tasks::Tasks;
 use e2e::world::{Table, World};
@@ -259,5 +262,68 @@ async fn attack_324_nothing_is_asserted_with_a_removed_key_or_beyond_the_token()
         let end = now() + left;
         let assertion = asserted(&world, &world.token().claim("exp", end)).await;
         assert_eq!(part(&assertion, 1)["exp"], end);
+    }
+}
+
+#[tokio::test]
+async fn attack_342_a_call_that_waited_is_not_sent_with_an_assertion_of_a_removed_key() {
+    let mut table = Table::default();
+    for keys_are_left in [true, false] {
+        // A token endpoint that answers when the configuration has changed.
+        let endpoint = TokenEndpoint::start().await;
+        endpoint.delays(Duration::from_secs(3));
+        let target = |config: &Config, signs: bool| {
+            let credentials = json!({ "client_credentials": {
+                "token_endpoint": endpoint.endpoint(), "client_id": "gate", "client_auth": "none",
+            } });
+            let mut target = json!({ "url": config.upstream(), "credentials": credentials });
+            if signs {
+                target["assertion"] = json!({});
+            }
+            target
+        };
+        let world = World::with(|config| {
+            let leaked = config.write_key("leaked.pem");
+            let upstream = target(&config, true);
+            config
+                .set("/resources/0/upstream", upstream)
+                .set("/assertions", json!({ "key_files": [leaked] }))
+        })
+        .await;
+        world.upstream.has_credential("Bearer issued-for-gateway");
+        let published = async || {
+            let set = world.gateway.get(KEYS).send().await;
+            (set.status == 200).then(|| set.json()["keys"][0]["kid"].clone())
+        };
+        let leaked = published().await.unwrap();
+        let call = world.gateway.post(initialize()).token(&world.reader());
+        let call = tokio::spawn(call.send());
+        eventually("the call waits", async || !endpoint.asked().is_empty()).await;
+        let config = world.gateway.config.clone();
+        if keys_are_left {
+            let new = config.write_key("new.pem");
+            config.set("/assertions/key_files", json!([new])).file();
+        } else {
+            let upstream = target(&config, false);
+            let config = config.set("/resources/0/upstream", upstream);
+            config.without("/assertions").file();
+        }
+        eventually("the leaked key is withdrawn", async || {
+            published().await.as_ref() != Some(&leaked)
+        })
+        .await;
+        let reply = call.await.unwrap();
+        if keys_are_left {
+            table.check("sent", reply.status == 200, || reply.text());
+            let assertion = world.upstream.last().header(HEADER).unwrap().to_owned();
+            let kid = part(&assertion, 0)["kid"].clone();
+            table.check("signed", Some(kid) == published().await, || assertion);
+        } else {
+            table.check("refused", reply.status == 503, || reply.text());
+            let hits = world.upstream.hits();
+            table.check("nothing is sent", hits == 0, || hits.to_string());
+            let refusals = world.gateway.refusals("assertion_withdrawn").await;
+            table.check("reason", refusals == 1.0, || refusals.to_string());
+        }
     }
 }

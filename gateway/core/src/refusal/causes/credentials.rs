@@ -30,6 +30,12 @@ pub(super) const fn causes(reason: Reason) -> Causes {
             detail: "The error of the connection, or of the token endpoint, or what of its answer cannot be used and what was expected. Never a token or a secret.",
             cure: "Look for `no token for the upstream` in the log: it has the error. Compare client id, secret, scopes and resources in `resources[].upstream.credentials` with the authorization server.",
         },
+        Reason::AssertionWithdrawn => Causes {
+            when: "A reload removed the last upstream that receives assertions (`resources[].upstream.assertion`), and the keys with it, while a call for one of them waited. Nothing is signed with a removed key.",
+            causes: "A change of the configuration under load.",
+            detail: "That there are no keys any more.",
+            cure: "Nothing: the client sends the call again, and it is judged by the new configuration.",
+        },
         _ => Causes {
             when: "",
             causes: "",
