@@ -196,7 +196,7 @@ impl Standing {
         let snapshot = self.snapshots.borrow().clone();
         // Something may have been removed since the stream was asked for.
         let judged = messages.follow(snapshot.sealer(), self.resource.upstream.set());
-        self.lost = self.lost.or(judged.err().map(Lost::from));
+        self.lost = self.lost.or_else(|| judged.err().map(Lost::from));
         self.messages = Some(messages);
     }
 

@@ -1,7 +1,7 @@
 //! The health checks of one endpoint: a connection, a GET request, or a message of MCP.
 //!
-//! An endpoint is alive if the head of its answer has a status below 500: 401, 404 and 405 are signs of life as well, and a body that never
-//! ends is none of death. A check has no credentials and no identity.
+//! An endpoint is alive if the head of its answer has a status below 500: 401, 404 and 405 are signs of life as well, and so is a head whose
+//! body never ends. A check has no credentials and no identity.
 //!
 //! * [`message`] is what is sent, [`exchange`] sends it within the deadline of a check, [`answer`] finds the result in what comes back;
 //! * [`session`] is a session of the gateway's own, which is closed when it is dropped; [`opening`] opens one beside the checks.
