@@ -338,7 +338,12 @@ async fn a_stream_ends_when_the_policy_is_tightened_and_messages_are_audited() {
     let denied = stream.message(&world, &token, tool(5, "create_task"));
     assert_eq!(denied.send().await.status, 403);
     stream.ask(&world, &token, tool(6, "list_tasks")).await;
-    let audit = world.gateway.config.audit();
+    let config = &world.gateway.config;
+    eventually("both decisions are in the audit log", async || {
+        config.audit().contains("list_tasks")
+    })
+    .await;
+    let audit = config.audit();
     let lines: Vec<Value> = audit
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
