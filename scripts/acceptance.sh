@@ -8,6 +8,7 @@
 #   image         build the images with the profile `dist`
 #   image-test    start them in empty roots and call through the gateway
 #   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
+#   instructions  user-space instructions of a call with the image's gateway against those of an earlier commit (tests/budgets.yaml)
 #   conformance   the official MCP conformance suite
 #   store         the store of the built-in authorization server: 200 times kill -9 under load, and its speed
 #   inspector     the command line of the MCP Inspector signs in at the built-in authorization server, and with a provider
@@ -19,13 +20,34 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check conformance store inspector federation replicas endpoints reliability fuzz)
+steps=(image image-test bench-check instructions conformance store inspector federation replicas endpoints reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
   local gateway=${CARGO_TARGET_DIR:-target}/image/mcp-gateway
   [ -x "$gateway" ] || { printf 'acceptance: %s is missing; the step image builds it\n' "$gateway" >&2; return 1; }
-  scripts/setup.sh bench && GATEWAY_BIN=$(realpath "$gateway") tests/bench/run.sh --check
+  scripts/setup.sh bench && tests/bench/setup.sh && GATEWAY_BIN=$(realpath "$gateway") tests/bench/run.sh --check
+}
+
+# Both builds in one sitting, because counts differ between processors. The earlier commit is built once, in a folder of its own.
+instructions() {
+  local target base gateway before
+  target=$(realpath -m "${CARGO_TARGET_DIR:-target}") gateway=$target/image/mcp-gateway
+  [ -x "$gateway" ] || { printf 'acceptance: %s is missing; the step image builds it\n' "$gateway" >&2; return 1; }
+  base=$(budget instructions_base) before=$target/base/mcp-gateway-$(budget instructions_base)
+  scripts/setup.sh bench || return 1
+  if [ ! -x "$before" ]; then
+    rm -rf "$target/base" && mkdir -p "$target/base/source" && git archive "$base" | tar -x -C "$target/base/source" || return 1
+    (cd "$target/base/source" && cp "$(CARGO_TARGET_DIR=$target/base/target scripts/build-static.sh mcp-gateway)/mcp-gateway" "$before") || return 1
+    rm -rf "$target/base/target"
+  fi
+  export BENCH_DIR=$target/base/bench BENCH_TOOL=$target/debug/mcpbench
+  GATEWAY_BIN=$gateway tests/bench/run.sh --check --tests h1-hot --only gateway &&
+    python3 tests/bench/instructions.py --limit "$(budget instructions_percent)" "$before" "$gateway"
+}
+
+budget() {
+  sed -n "s/^$1: //p" tests/budgets.yaml
 }
 
 store() {
@@ -63,7 +85,7 @@ run_step() {
     image | image-test | conformance) make "$1" ;;
     bench-check) bench_check ;;
     store) store ;;
-    inspector | federation | replicas | endpoints | reliability) "$1" ;;
+    instructions | inspector | federation | replicas | endpoints | reliability) "$1" ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;
   esac

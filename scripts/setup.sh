@@ -81,6 +81,8 @@ need_bench() {
   need_command h2load nghttp2-client
   need_command openssl openssl
   need_command python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  need_command valgrind valgrind
 }
 
 need_fuzz() {

@@ -20,6 +20,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -50,7 +51,9 @@ START_SECONDS = 120
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binaries", nargs="+", type=Path, metavar="BINARY")
-    binaries = parser.parse_args().binaries
+    parser.add_argument("--limit", type=float, metavar="PERCENT", help="fail if a row of the last binary has more than this share of the first's")
+    chosen = parser.parse_args()
+    binaries = chosen.binaries
     # servers.py looks for one gateway; here there are several.
     os.environ.setdefault("GATEWAY_BIN", str(binaries[0]))
     import servers
@@ -63,11 +66,19 @@ def main():
         upstream.stop()
     print("| instructions per request | " + " | ".join(binary.name for binary in binaries) + " | change |")
     print("|---|" + "--:|" * (len(binaries) + 1))
+    exceeded = []
     for name in [name for rows in GROUPS.values() for name in rows]:
         figures = [figure.get(name) for figure in counted]
         shown = [f"{figure:,.0f}" if figure else "-" for figure in figures]
         change = f"{(figures[-1] / figures[0] - 1) * 100:+.1f} %" if figures[0] and figures[-1] else "-"
         print(f"| {name} | " + " | ".join(shown) + f" | {change} |")
+        if chosen.limit and figures[0] and figures[-1] and figures[-1] > figures[0] * chosen.limit / 100:
+            exceeded.append(f"{name}: {figures[-1]:,.0f}, at most {figures[0] * chosen.limit / 100:,.0f} is allowed")
+        if chosen.limit and figures[0] and not figures[-1]:
+            exceeded.append(f"{name}: nothing was counted")
+    for fault in exceeded:
+        print(f"instructions: {fault} (instructions_percent in tests/budgets.yaml)", file=sys.stderr)
+    sys.exit(1 if exceeded else 0)
 
 
 def count(servers, binary, offset):

@@ -376,3 +376,21 @@ impl HttpServerApp for Connection {
         Some(&self.options)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use test_support::{future_bytes, uncalled, within_budget};
+
+    use super::Connection;
+
+    #[test]
+    fn the_futures_of_a_connection_are_within_their_budgets() {
+        let connection = future_bytes(|| uncalled::<Connection>().serve(uncalled(), uncalled()));
+        within_budget("future_connection", connection);
+        let itself = uncalled::<&Connection>;
+        let exchange = future_bytes(|| itself().exchange(uncalled(), uncalled()));
+        within_budget("future_exchange", exchange);
+        let next = future_bytes(|| itself().next_request(uncalled(), uncalled()));
+        within_budget("future_next_request", next);
+    }
+}

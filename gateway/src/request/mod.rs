@@ -34,3 +34,32 @@ mod session;
 pub(crate) mod standing;
 pub(crate) mod tls_info;
 mod viewer;
+
+#[cfg(test)]
+mod tests {
+    use test_support::{future_bytes, uncalled, within_budget};
+
+    use super::{forward, pipeline, response::relay};
+
+    #[test]
+    fn the_futures_of_a_request_are_within_their_budgets() {
+        let phases = future_bytes(|| pipeline::run(uncalled()));
+        within_budget("future_phases", phases);
+        let forward = future_bytes(|| {
+            let (exchange, resource, permit) = (uncalled(), uncalled(), uncalled());
+            let (message, route, terms) = (uncalled(), uncalled(), uncalled());
+            forward::forward(
+                exchange,
+                resource,
+                permit,
+                message,
+                route,
+                terms,
+                uncalled(),
+            )
+        });
+        within_budget("future_forward", forward);
+        let relay = future_bytes(|| relay::relay(uncalled(), uncalled(), uncalled(), uncalled()));
+        within_budget("future_relay", relay);
+    }
+}

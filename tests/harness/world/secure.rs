@@ -35,16 +35,17 @@ impl Secure {
 
     /// The common case with changes to the configuration.
     pub async fn with(change: impl FnOnce(Config) -> Config) -> Self {
-        Self::started(change, async |config| Gateway::start(config).await).await
+        Self::starting(change, async |config| Gateway::start(config).await).await
     }
 
     /// The same with so many open files of the gateway at most.
     pub async fn with_files(count: usize, change: impl FnOnce(Config) -> Config) -> Self {
         let start = async |config| Gateway::start_with_files(config, count).await;
-        Self::started(change, start).await
+        Self::starting(change, start).await
     }
 
-    async fn started(
+    /// The same, started by the test in its own way.
+    pub async fn starting(
         change: impl FnOnce(Config) -> Config,
         start: impl AsyncFnOnce(Config) -> Gateway,
     ) -> Self {

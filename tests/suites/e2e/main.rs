@@ -140,6 +140,7 @@ mod upstream {
 
 /// For operators: logs, metrics, no secrets, and shortage of resources.
 mod operations {
+    mod budgets;
     mod explain_token;
     mod idle;
     mod limit_details;

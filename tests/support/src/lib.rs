@@ -5,7 +5,8 @@
 //! - [`Key`] is a pair with the id under which its issuer publishes it;
 //! - [`Token`] is a good access token until a test changes something;
 //! - [`Proof`] is a good DPoP proof of a key until a test changes something;
-//! - [`fixtures`] are the resource, the instant and the claims of tests that verify tokens without a clock.
+//! - [`fixtures`] are the resource, the instant and the claims of tests that verify tokens without a clock;
+//! - [`within_budget`] compares a figure with what `tests/budgets.yaml` allows.
 //!
 //! It depends on no crate of the gateway, so that the core's own tests can use it.
 
@@ -17,6 +18,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod budgets;
 mod clock;
 mod data_file;
 mod draft;
@@ -29,6 +31,7 @@ mod public_key;
 mod signature;
 mod token;
 
+pub use budgets::{budget, future_bytes, uncalled, within_budget};
 pub use clock::now;
 pub use data_file::data_lines;
 pub use encoding::{base64url, base64url_decode, with_members};

@@ -1,4 +1,4 @@
-//! What a process costs while nothing happens: at most two wake-ups a second.
+//! What a process costs while nothing happens: few wake-ups (`wake_ups` of `tests/budgets.yaml`).
 
 use std::fs;
 use std::time::Duration;
@@ -10,9 +10,7 @@ use e2e::gateway::Gateway;
 use e2e::world::World;
 use http::Method;
 use serde_json::json;
-
-/// Voluntary context switches of all threads that an idle process may make in a second.
-const WAKE_UPS: f64 = 2.0;
+use test_support::budget;
 
 /// How long they are counted.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -39,17 +37,19 @@ fn sleeps(gateway: &Gateway) -> usize {
 
 /// Waits until the process sleeps, and fails when it does not.
 async fn settles(gateway: &Gateway) {
-    let mut found = Vec::new();
+    let (mut found, allowed) = (Vec::new(), budget("wake_ups"));
     for _ in 0..WINDOWS {
         let before = sleeps(gateway);
         tokio::time::sleep(WINDOW).await;
         let wake_ups = sleeps(gateway).saturating_sub(before) as f64 / WINDOW.as_secs_f64();
-        if wake_ups <= WAKE_UPS {
+        if wake_ups <= allowed {
             return;
         }
         found.push(wake_ups);
     }
-    panic!("wake-ups a second, window by window: {found:?}");
+    panic!(
+        "wake_ups: found {found:?} a second, window by window, at most {allowed} is allowed (tests/budgets.yaml)"
+    );
 }
 
 fn call(world: &World) -> Call {
