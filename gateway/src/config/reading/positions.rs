@@ -17,8 +17,8 @@ const MAX_DEPTH: usize = 16;
 /// Characters in a key.
 const MAX_KEY: usize = 128;
 
-/// Keys and values in a configuration.
-const MAX_NODES: usize = 20_000;
+/// Keys and values in a configuration: 10,000 rules, or 1,000 resources, have some 120,000. The index takes memory while it is read.
+const MAX_NODES: usize = 200_000;
 
 /// The position of each key path of a document: of an entry its key, of a list's element its beginning.
 #[derive(Debug, Default)]
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn ambiguous_yaml_is_refused() {
         let deepest = format!("a{}", "[0]".repeat(15));
-        let (long, wide) = ("k".repeat(129), format!("a: [{}]", "1,".repeat(20_000)));
+        let (long, wide) = ("k".repeat(129), format!("a: [{}]", "1,".repeat(MAX_NODES)));
         let long = format!("a: {{ {long}: 1 }}");
         let deep = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
         let cases = [
@@ -400,8 +400,8 @@ mod tests {
                 wide.as_str(),
                 "",
                 1,
-                39_995,
-                "must not have more than 20000 keys and values",
+                399_995,
+                "must not have more than 200000 keys and values",
             ),
             ("a: [1, 2\nb: 3\n", "", 2, 2, "invalid YAML"),
             ("a:\n\t- b\n", "", 2, 2, "invalid YAML"),
