@@ -11,7 +11,7 @@ use super::{
     credential,
     outgoing::Outgoing,
     turn::{self, Elsewhere, Turn},
-    waiting::{Unanswered, Wait, ask, outcome},
+    waiting::{Unanswered, Wait, awaited, head, outcome},
 };
 use crate::{
     request::{
@@ -62,7 +62,7 @@ impl Attempts<'_, '_> {
         let turn = self.turn(reads, sent);
         let turn = turn.map(|ends| Turn::new(ends, self.call, &mut elsewhere));
         let send = || self.outgoing.endpoint.send(request);
-        let mut answered = ask(exchange, send, self.wait, turn, stream_end).await;
+        let mut answered = head(awaited(exchange, send, self.wait, turn, stream_end).await);
         if let (Err(Unanswered::Failed(SendError::Closed { before, .. })), Some(body), true) =
             (&answered, &kept, reads)
         {
@@ -101,7 +101,9 @@ impl Attempts<'_, '_> {
         let request = self.outgoing.request(exchange, body.clone())?;
         let turn = turn.map(|(ends, elsewhere)| Turn::new(ends, self.call, elsewhere));
         let send = || self.outgoing.endpoint.send_again(request, before);
-        Ok(ask(exchange, send, self.wait, turn, stream_end).await)
+        Ok(head(
+            awaited(exchange, send, self.wait, turn, stream_end).await,
+        ))
     }
 
     async fn once_more(
@@ -155,7 +157,7 @@ impl Attempts<'_, '_> {
         exchange.record.set_endpoint(&self.outgoing.endpoint);
         let sent = Some(Instant::now());
         let send = || self.outgoing.endpoint.send(request);
-        let answered = ask(exchange, send, self.wait, None, stream_end).await;
+        let answered = head(awaited(exchange, send, self.wait, None, stream_end).await);
         self.report(&answered, sent);
         Ok(answered)
     }

@@ -32,21 +32,17 @@ pub(super) struct Wait {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Waits for the head of the upstream's answer; with a turn, as long as no other endpoint is to be asked.
-pub(super) async fn ask<F: Future<Output = Result<Response<UpstreamBody>, SendError>>>(
-    exchange: &mut Exchange<'_>,
-    send: impl FnOnce() -> F,
-    wait: Wait,
-    turn: Option<Turn<'_>>,
-    stream_end: &mut StreamEnd,
+/// The head of the upstream's answer, which was [`awaited`]. Not an `async fn` around it: that would store the request once more.
+pub(super) fn head(
+    awaited: Result<Result<Response<UpstreamBody>, SendError>, Stop>,
 ) -> Result<Response<UpstreamBody>, Unanswered> {
-    let answered = awaited(exchange, send, wait, turn, stream_end).await;
-    answered
+    awaited
         .map_err(Unanswered::Stop)?
         .map_err(Unanswered::Failed)
 }
 
-/// Waits for what `begin` begins and for the client to disconnect; also for the deadline. A listening stream of Streamable HTTP has
+/// Waits for what `begin` begins and for the client to disconnect; also for the deadline, and with a turn only as long as no other endpoint
+/// is to be asked. A listening stream of Streamable HTTP has
 /// none: that wait ends with the stream's end.
 ///
 /// It is begun in here: a future that is passed in would be moved, and have its place twice.
