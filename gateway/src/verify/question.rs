@@ -80,6 +80,6 @@ impl Question<'_> {
 
 fn digest_of(token: &BearerToken<'_>) -> TokenDigest {
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token.expose().as_bytes()).as_ref());
+    bytes.copy_from_slice(digest(&SHA256, token.expose_bytes()).as_ref());
     bytes
 }

@@ -11,7 +11,7 @@ use crate::refusal::reason::Reason;
 
 /// A token as the client sent it: token68, within its size limit, not verified. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct BearerToken<'a>(&'a str);
+pub struct BearerToken<'a>(&'a [u8]);
 
 impl<'a> BearerToken<'a> {
     /// A token of at most `max_bytes` bytes that stands elsewhere than in a header, such as in a form; `None` if it is not token68.
@@ -19,11 +19,17 @@ impl<'a> BearerToken<'a> {
         if text.len() > max_bytes {
             return None;
         }
-        token68(text.as_bytes()).map(Self)
+        is_token68(text.as_bytes()).then_some(Self(text.as_bytes()))
     }
 
-    /// The token itself, only for verifying it and for the key of a cache.
-    pub const fn expose(&self) -> &'a str {
+    /// The token itself, only for verifying it.
+    pub fn expose(&self) -> &'a str {
+        // Token68 is ASCII.
+        std::str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    /// Its bytes, for the key of a cache. Unlike [`expose`](Self::expose), this does not read them.
+    pub const fn expose_bytes(&self) -> &'a [u8] {
         self.0
     }
 }
@@ -81,13 +87,11 @@ pub fn presented<'a>(
     if credentials.len() > max_bytes {
         return Err(Reason::TokenTooLarge);
     }
-    // token68 has no comma. This is a list of credentials that an intermediary joined (RFC 9110 §5.3).
-    if credentials.contains(&b',') {
-        return Err(Reason::MultipleCredentials);
+    if !is_token68(credentials) {
+        return Err(refuse_token(credentials));
     }
-    let token = token68(credentials).ok_or(Reason::MalformedCredentials)?;
     Ok(Presented {
-        token: BearerToken(token),
+        token: BearerToken(credentials),
         scheme,
     })
 }
@@ -134,25 +138,46 @@ fn refuse_scheme(scheme: &[u8], credentials: &[u8]) -> Reason {
     Reason::UnsupportedScheme
 }
 
+fn refuse_token(credentials: &[u8]) -> Reason {
+    // token68 has no comma. This is a list of credentials that an intermediary joined (RFC 9110 §5.3).
+    match credentials.contains(&b',') {
+        true => Reason::MultipleCredentials,
+        false => Reason::MalformedCredentials,
+    }
+}
+
 /// `token` of RFC 9110 §5.6.2.
 fn is_scheme(text: &[u8]) -> bool {
     let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !text.is_empty() && text.iter().all(is_tchar)
 }
 
-/// `token68` of RFC 9110 §11.2: some characters, then padding.
-fn token68(text: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(text).ok()?;
-    let unpadded = text.trim_end_matches('=');
-    // No early exit: tokens are long, every request has one, and without branches the compiler compares whole words.
-    let all_valid = unpadded
-        .bytes()
-        .fold(true, |valid, byte| valid & is_token68(byte));
-    (all_valid && !unpadded.is_empty()).then_some(text)
+/// Whether this is `token68` of RFC 9110 §11.2: some characters, then padding.
+fn is_token68(text: &[u8]) -> bool {
+    let padded_from = text.iter().rposition(|byte| *byte != b'=');
+    let unpadded = padded_from.and_then(|last| text.get(..=last));
+    // Nearly every token has characters of base64url and dots alone, and they take fewer steps.
+    unpadded.is_some_and(|text| is_base64url_or_dots(text) || text.iter().all(is_token68_byte))
 }
 
-const fn is_token68(byte: u8) -> bool {
+const fn is_token68_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
+/// Whether these are only letters, digits, `-`, `_`, `.` and `/`, all of which token68 has.
+fn is_base64url_or_dots(text: &[u8]) -> bool {
+    // No early exit: tokens are long, every request has one, and without branches the compiler checks many bytes at once.
+    0 == text.iter().fold(0, |beyond, byte| beyond | distance(*byte))
+}
+
+/// How far a byte is from these characters, in some measure; 0 for each of them and for no other byte.
+fn distance(byte: u8) -> u8 {
+    let letter = (byte | 0x20).wrapping_sub(b'a');
+    // The dot and the slash are between the hyphen and the digits.
+    let digit = byte.wrapping_sub(b'-');
+    let beyond_letters = letter.saturating_sub(b'z' - b'a');
+    let beyond_digits = digit.saturating_sub(b'9' - b'-');
+    beyond_letters.min(beyond_digits).min(byte ^ b'_')
 }
 
 fn trim_spaces(text: &[u8]) -> &[u8] {
@@ -179,6 +204,27 @@ mod tests {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
         }
         bearer(&headers, query, LIMIT).map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn token68_has_its_characters_and_no_others() {
+        const CHARACTERS: &[u8] =
+            b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/";
+        for byte in 0..=u8::MAX {
+            let is_one = CHARACTERS.contains(&byte);
+            assert_eq!(is_token68_byte(&byte), is_one, "{byte}");
+            let is_usual = is_one && !b"~+".contains(&byte);
+            assert_eq!(distance(byte) == 0, is_usual, "{byte}");
+            for length in [1, 15, 16, 17, 100] {
+                for at in [0, length / 2, length - 1] {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let is_padding = byte == b'=' && at == length - 1 && length > 1;
+                    assert_eq!(is_token68(&text), is_one || is_padding, "{byte} at {at}");
+                }
+            }
+        }
+        assert!(!is_token68(b"") && !is_token68(b"=") && !is_token68(b"=="));
     }
 
     #[test]
@@ -326,7 +372,7 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_token() {
         assert_eq!(
-            format!("{:?}", BearerToken("secret")),
+            format!("{:?}", BearerToken(b"secret")),
             "BearerToken([redacted])"
         );
     }
