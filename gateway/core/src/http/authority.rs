@@ -205,7 +205,8 @@ fn split(text: &str) -> (&str, Option<&str>) {
     } else {
         0
     };
-    match text.get(host_end..).and_then(|rest| rest.find(':')) {
+    let rest = text.as_bytes().get(host_end..).unwrap_or_default();
+    match rest.iter().position(|byte| *byte == b':') {
         Some(colon) => (
             text.get(..host_end + colon).unwrap_or_default(),
             text.get(host_end + colon + 1..),
@@ -225,13 +226,13 @@ fn ipv6(host: &str) -> Result<String, AuthorityError> {
 }
 
 fn name(host: &str) -> Result<String, AuthorityError> {
-    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let labels = host.strip_suffix('.').unwrap_or(host).as_bytes();
     // Host names have no underscores, but many service names inside clusters do.
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let sound = host.len() <= MAX_NAME
         && labels
-            .into_iter()
-            .all(|label| !label.is_empty() && label.bytes().all(legal));
+            .split(|byte| *byte == b'.')
+            .all(|label| !label.is_empty() && label.iter().all(legal));
     match sound {
         true if host.ends_with('.') => Err(AuthorityError::TrailingDot),
         true => Ok(host.to_ascii_lowercase()),

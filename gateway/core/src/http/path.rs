@@ -77,19 +77,27 @@ fn without_authority<'a>(raw: &'a str, authority: Option<&str>) -> Option<&'a st
 
 /// Whether no reader removes a segment of the path or changes a character.
 fn is_plain(path: &str) -> bool {
+    let bytes = path.as_bytes();
     path.starts_with('/')
-        && !path.contains("//")
-        && !path.split('/').any(is_dots)
+        && !bytes.windows(2).any(|pair| pair == b"//")
+        && !bytes.split(|byte| *byte == b'/').any(is_dots)
         && characters(path)
 }
 
-fn is_dots(segment: &str) -> bool {
-    segment == "." || segment == ".."
+fn is_dots(segment: &[u8]) -> bool {
+    segment == b"." || segment == b".."
 }
 
 /// Only characters that RFC 3986 allows in a path, without `;`, and only escapes that are needed and decode to UTF-8.
 fn characters(path: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/%".contains(&byte);
+    let legal = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'
+                    ..=b',' | b'=' | b':' | b'@' | b'/' | b'%'
+            )
+    };
     path.bytes().all(legal) && (!path.contains('%') || escapes(path))
 }
 
