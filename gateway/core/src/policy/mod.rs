@@ -107,10 +107,10 @@ impl Policy {
         };
         let granted = &caller.principal.scopes;
         let suffices = |scopes: &ScopeSet| self.implies.suffices(granted, scopes);
-        let decision = if suffices(&self.required) && extra.iter().all(|scopes| suffices(scopes)) {
+        let decision = if suffices(&self.required) && extra.iter().all(suffices) {
             self.permitted(caller, operation)
         } else {
-            let all = |all: ScopeSet, scopes: &&ScopeSet| all.union(scopes);
+            let all = |all: ScopeSet, scopes: &ScopeSet| all.union(scopes);
             return Judged::new(
                 by,
                 Err(Refusal {
@@ -236,19 +236,20 @@ impl Policy {
         &'p self,
         caller: &Caller<'_>,
         operation: &Operation<'_>,
-    ) -> Result<(DecisionSource, Vec<&'p ScopeSet>), Denied> {
+    ) -> Result<(DecisionSource, Needed<'p>), Denied> {
+        let mut extra = Needed::default();
         let Some(touched) = touched(operation) else {
-            return Ok((DecisionSource::Required, Vec::new()));
+            return Ok((DecisionSource::Required, extra));
         };
         let call = self.call(caller, operation);
-        let (mut by, mut extra) = (DecisionSource::Default, Vec::new());
+        let mut by = DecisionSource::Default;
         for target in touched {
             let readings = TargetReadings::of(&self.rules, &target)?;
             for target in readings.targets() {
                 let judged = self.judge_target(&call, &target);
                 let (decided_by, scopes) = judged.map_err(|denied| denied.of(&target))?;
                 by = decided_by;
-                extra.extend(scopes);
+                extra.add(scopes);
             }
         }
         Ok((by, extra))
@@ -361,6 +362,26 @@ impl Policy {
             true => Reach::Usable,
             false => Reach::StepUp,
         }
+    }
+}
+
+/// The scopes that a call requires in addition to the required ones, by the rules that allow it: one rule for nearly every call.
+#[derive(Default)]
+struct Needed<'p> {
+    first: Option<&'p ScopeSet>,
+    others: Vec<&'p ScopeSet>,
+}
+
+impl<'p> Needed<'p> {
+    fn add(&mut self, scopes: Option<&'p ScopeSet>) {
+        match self.first {
+            None => self.first = scopes,
+            Some(_) => self.others.extend(scopes),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'p ScopeSet> {
+        self.first.into_iter().chain(self.others.iter().copied())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds the rules that match a call without comparing every rule: by method, then by exact name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::cel::Condition;
 use crate::mcp::method::McpMethod;
@@ -23,7 +23,8 @@ pub struct Rules {
     name_schemes: bool,
     /// Whether a rule matches more decoded readings than texts.
     decode_uris: bool,
-    by_method: HashMap<Box<str>, Slots>,
+    /// Few methods have rules: comparing them takes less than hashing.
+    by_method: BTreeMap<Box<str>, Slots>,
     /// For methods that no rule names.
     others: Slots,
 }
