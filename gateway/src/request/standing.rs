@@ -10,7 +10,7 @@
 mod decision_point;
 pub(crate) mod messages;
 
-use std::{fmt, future::pending, sync::Arc, time::Instant};
+use std::{borrow::Cow, fmt, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
@@ -449,7 +449,7 @@ struct Call {
     references: Vec<Reference>,
     arguments: Option<Bytes>,
     params_without_argument: Vec<Box<str>>,
-    version: Option<Box<str>>,
+    version: Option<Cow<'static, str>>,
 }
 
 impl Call {

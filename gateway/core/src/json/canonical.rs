@@ -34,7 +34,7 @@ fn object(lexer: &mut Lexer<'_>, form: &mut Vec<u8>) -> Result<(), JsonError> {
     let mut members = Vec::new();
     items(lexer, b'}', |lexer| {
         lexer.expect(b'"')?;
-        let name = text::unescape(lexer.string()?).ok_or(JsonError::NameNotText)?;
+        let name = text::unescape_bytes(lexer.string()?).ok_or(JsonError::NameNotText)?;
         lexer.expect(b':')?;
         let mut of_value = Vec::new();
         value(lexer, &mut of_value)?;
@@ -79,7 +79,7 @@ fn items<'a>(
 
 /// Half a surrogate pair is not text, but it is a value: it keeps its escape, with a marker.
 fn string(escaped: &[u8], form: &mut Vec<u8>) {
-    match text::unescape(escaped) {
+    match text::unescape_bytes(escaped) {
         Some(text) => sized(b'"', text.as_bytes(), form),
         None => sized(b'\\', escaped, form),
     }

@@ -15,16 +15,16 @@ use super::text;
 /// What is wrong with it. [`JsonError::Duplicate`] and [`JsonError::NameNotText`] mean that everything else is correct, so a
 /// caller can still read unambiguous values of the document (the id of a request).
 pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
-    observe(bytes, limits, Nobody).map(|_| ())
+    observe(text::utf8(bytes)?, limits, Nobody).map(|_| ())
 }
 
 /// Checks a whole document as [`check`] does, shows its values to an observer, and returns the observer.
 pub(super) fn observe<'a, O: Observer<'a>>(
-    bytes: &'a [u8],
+    document: &'a str,
     limits: &JsonLimits,
     observer: O,
 ) -> Result<O, JsonError> {
-    match observe_flawed(bytes, limits, observer) {
+    match observe_flawed(document, limits, observer) {
         Ok((observer, None)) => Ok(observer),
         Ok((_, Some(flaw))) => Err(flaw),
         Err((_, error)) => Err(error),
@@ -34,23 +34,21 @@ pub(super) fn observe<'a, O: Observer<'a>>(
 /// The same, but if only a name is wrong, it returns the observer together with that error. The observer comes with any other
 /// error too: it saw the values before it.
 pub(super) fn observe_flawed<'a, O: Observer<'a>>(
-    bytes: &'a [u8],
+    document: &'a str,
     limits: &JsonLimits,
     observer: O,
 ) -> Result<(O, Option<JsonError>), (O, JsonError)> {
     #[cfg(test)]
     super::walks::count();
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err((observer, JsonError::NotUtf8));
-    };
     let mut walk = Walk {
-        text,
-        lexer: Lexer::new(bytes),
+        text: document,
+        lexer: Lexer::new(document.as_bytes()),
         limits,
         members: 0,
         escaped_names_left: MAX_ESCAPED_NAMES,
-        open: Vec::new(),
-        names: Vec::new(),
+        open: Vec::with_capacity(USUAL_DEPTH),
+        names: [""; ROOM],
+        names_kept: 0,
         flaw: None,
         observer,
     };
@@ -68,8 +66,8 @@ pub(super) trait Observer<'a> {
     fn wants_names(&self, depth: usize) -> bool;
     /// The next value is a member with this name.
     fn name(&mut self, name: Cow<'a, str>);
-    /// A value begins at this byte.
-    fn begin(&mut self, depth: usize, at: usize);
+    /// A value begins at this position, with this byte.
+    fn begin(&mut self, depth: usize, at: usize, first: u8);
     /// The innermost value that began at this depth ends before this byte.
     fn end(&mut self, depth: usize, at: usize);
 }
@@ -82,7 +80,7 @@ impl<'a> Observer<'a> for Nobody {
         false
     }
     fn name(&mut self, _: Cow<'a, str>) {}
-    fn begin(&mut self, _: usize, _: usize) {}
+    fn begin(&mut self, _: usize, _: usize, _: u8) {}
     fn end(&mut self, _: usize, _: usize) {}
 }
 
@@ -91,6 +89,12 @@ pub(super) const MAX_ESCAPED_NAMES: usize = 1 << 20;
 
 /// Up to this many names of one object are compared one by one. For more names a set is faster.
 const FEW_NAMES: usize = 16;
+
+/// The room for the names of all open objects that have few names. An object that finds none has a set.
+const ROOM: usize = 48;
+
+/// The room for open objects and arrays at the beginning. Few documents are nested more deeply.
+const USUAL_DEPTH: usize = 8;
 
 struct Walk<'a, 'l, O> {
     text: &'a str,
@@ -101,8 +105,10 @@ struct Walk<'a, 'l, O> {
     /// Bytes of names with escapes that may still follow.
     escaped_names_left: usize,
     open: Vec<Open<'a>>,
-    /// The names of all open objects that have few names; those of the innermost object are last.
-    names: Vec<Cow<'a, str>>,
+    /// The names of all open objects that have few names, none with escapes; those of the innermost object are last.
+    names: [&'a str; ROOM],
+    /// How many of them are used.
+    names_kept: usize,
     /// The error of the first name that is repeated or not Unicode text. It is returned only if the rest is well-formed.
     flaw: Option<JsonError>,
     observer: O,
@@ -117,8 +123,8 @@ enum Open<'a> {
 struct SeenNames<'a> {
     /// Where they begin in [`Walk::names`].
     from: usize,
-    /// All of them in a set, if they are many.
-    many: Option<HashSet<Cow<'a, str>>>,
+    /// All of them in a set, if they are many, if one has escapes, or if there is no more room.
+    many: Option<Box<HashSet<Cow<'a, str>>>>,
 }
 
 impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
@@ -134,10 +140,11 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     /// Reads a simple value, or opens an object or array; true if a value has ended, or its end comes next.
     fn begin_value(&mut self) -> Result<bool, JsonError> {
         let first = self.lexer.take_token()?;
-        self.observer.begin(self.open.len(), self.lexer.at() - 1);
+        self.observer
+            .begin(self.open.len(), self.lexer.at() - 1, first);
         match first {
             b'{' => {
-                let from = self.names.len();
+                let from = self.names_kept;
                 self.open(Open::Object(SeenNames { from, many: None }))?;
                 if self.lexer.peek_token() == Some(b'}') {
                     return self.close().map(|()| true);
@@ -151,7 +158,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
                 }
                 return self.count().map(|()| false);
             }
-            b'"' => self.lexer.string().map(|_| ())?,
+            b'"' => self.lexer.skip_string().map(|_| ())?,
             b't' => self.lexer.literal(b"rue")?,
             b'f' => self.lexer.literal(b"alse")?,
             b'n' => self.lexer.literal(b"ull")?,
@@ -195,18 +202,10 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
     fn close(&mut self) -> Result<(), JsonError> {
         self.lexer.take()?;
         if let Some(Open::Object(names)) = self.open.pop() {
-            self.names.truncate(names.from);
+            self.names_kept = names.from;
         }
         self.observer.end(self.open.len(), self.lexer.at());
         Ok(())
-    }
-
-    /// A name with escapes; none where it is not Unicode text.
-    fn unescape(&mut self, escaped: &str) -> Result<Option<Cow<'a, str>>, JsonError> {
-        let left = self.escaped_names_left.checked_sub(escaped.len());
-        self.escaped_names_left = left.ok_or(JsonError::EscapedNames)?;
-        let name = text::unescape(escaped.as_bytes());
-        Ok(name.map(|name| Cow::Owned(name.into_owned())))
     }
 
     /// Counts a member or an element.
@@ -224,47 +223,79 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         let begin = self.lexer.at();
         let has_escapes = self.lexer.skip_string()?;
         let name = self.text.get(begin..self.lexer.at() - 1);
+        let name = name.unwrap_or_default();
         self.lexer.expect(b':')?;
         self.count()?;
-        let name = match has_escapes {
-            false => name.map(Cow::Borrowed),
-            true => self.unescape(name.unwrap_or_default())?,
-        };
-        if let Some(name) = &name
-            && self.observer.wants_names(self.open.len())
-        {
-            self.observer.name(name.clone());
+        if has_escapes {
+            return self.name_with_escapes(name);
         }
-        let flaw = match name.map(|name| O::IS_CHECKED || self.is_new(name)) {
-            Some(true) => return Ok(()),
-            Some(false) => JsonError::Duplicate,
-            None => JsonError::NameNotText,
+        if self.observer.wants_names(self.open.len()) {
+            self.observer.name(Cow::Borrowed(name));
+        }
+        if !O::IS_CHECKED && !self.is_new(name) {
+            self.flaw.get_or_insert(JsonError::Duplicate);
+        }
+        Ok(())
+    }
+
+    /// The same for a name that has escapes. It may not be Unicode text.
+    #[cold]
+    fn name_with_escapes(&mut self, escaped: &str) -> Result<(), JsonError> {
+        let left = self.escaped_names_left.checked_sub(escaped.len());
+        self.escaped_names_left = left.ok_or(JsonError::EscapedNames)?;
+        let Some(name) = text::unescape(escaped) else {
+            self.flaw.get_or_insert(JsonError::NameNotText);
+            return Ok(());
         };
-        self.flaw.get_or_insert(flaw);
+        let name = name.into_owned();
+        if self.observer.wants_names(self.open.len()) {
+            self.observer.name(Cow::Owned(name.clone()));
+        }
+        if !O::IS_CHECKED && !self.is_new_in_set(Cow::Owned(name)) {
+            self.flaw.get_or_insert(JsonError::Duplicate);
+        }
         Ok(())
     }
 
     /// Stores a name of the innermost object; false if the object has that name already.
     // Called once for each name: a call would cost as much as the comparison.
     #[inline(always)]
-    fn is_new(&mut self, name: Cow<'a, str>) -> bool {
-        let Some(Open::Object(names)) = self.open.last_mut() else {
+    fn is_new(&mut self, name: &'a str) -> bool {
+        let Some(Open::Object(seen)) = self.open.last() else {
             return true;
         };
-        if let Some(many) = &mut names.many {
-            return many.insert(name);
+        if seen.many.is_some() {
+            return self.is_new_in_set(Cow::Borrowed(name));
         }
-        let before = self.names.get(names.from..).unwrap_or_default();
-        if before.contains(&name) {
+        let before = self.names.get(seen.from..self.names_kept);
+        let before = before.unwrap_or_default();
+        if before.iter().any(|own| *own == name) {
             return false;
         }
-        if before.len() < FEW_NAMES {
-            self.names.push(name);
-        } else {
-            let many = self.names.drain(names.from..).chain([name]).collect();
-            names.many = Some(many);
+        let is_few = before.len() < FEW_NAMES;
+        match self.names.get_mut(self.names_kept).filter(|_| is_few) {
+            Some(place) => {
+                *place = name;
+                self.names_kept += 1;
+                true
+            }
+            None => self.is_new_in_set(Cow::Borrowed(name)),
         }
-        true
+    }
+
+    /// The same with a set, in which all names of the object are then stored.
+    fn is_new_in_set(&mut self, name: Cow<'a, str>) -> bool {
+        let Some(Open::Object(seen)) = self.open.last_mut() else {
+            return true;
+        };
+        let few = self.names.get(seen.from..self.names_kept);
+        let few = few.unwrap_or_default().iter();
+        let many = seen.many.get_or_insert_with(|| {
+            let few = few.map(|own| Cow::Borrowed(*own));
+            Box::new(few.collect())
+        });
+        self.names_kept = seen.from;
+        many.insert(name)
     }
 }
 
@@ -289,6 +320,36 @@ mod tests {
         assert_eq!(judged(&quarter, 4), Ok(()));
         assert_eq!(judged(&quarter, 5), Err(JsonError::EscapedNames));
         assert_eq!(judged(&plain, 9), Ok(()));
+    }
+
+    #[test]
+    fn a_repeated_name_is_found_however_the_names_are_stored() {
+        // Objects in one another, some with more names than are compared one by one, all with more than there is room for.
+        for (objects, names) in [(1, 1), (1, 40), (6, 10), (6, 16), (6, 17), (12, 7)] {
+            let own = |object: usize| {
+                let own: Vec<_> = (0..names).map(|n| format!("\"n{n}_{object}\":0")).collect();
+                own.join(",")
+            };
+            for (name, at) in (0..names).flat_map(|name| (0..objects).map(move |at| (name, at))) {
+                for (repeated, verdict) in [
+                    (format!("\"n{name}_{at}\""), Err(JsonError::Duplicate)),
+                    (format!("\"\\u006e{name}_{at}\""), Err(JsonError::Duplicate)),
+                    (format!("\"N{name}_{at}\""), Ok(())),
+                    (format!("\"\\u004e{name}_{at}\""), Ok(())),
+                ] {
+                    let mut document = "0".to_owned();
+                    for object in 0..objects {
+                        let more = if object == at {
+                            format!(",{repeated}:0,\"last\":0")
+                        } else {
+                            String::new()
+                        };
+                        document = format!("{{{},\"inner\":{document}{more}}}", own(object));
+                    }
+                    assert_eq!(checked(document.as_bytes()), verdict, "{document}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,13 @@
 
 use super::limits::JsonError;
 
-/// How many bytes are checked together in the plain part of a string. The loop over them compiles to vector instructions.
+/// How many bytes are checked together at the beginning and at the end of the plain part of a string.
+const WORD: usize = 8;
+
+/// The words that are checked one by one before the blocks: most strings end in them.
+const SHORT_WORDS: usize = 4;
+
+/// How many bytes are checked together between them. The loop over them compiles to vector instructions.
 const BLOCK: usize = 32;
 
 /// A position in a document.
@@ -33,10 +39,12 @@ impl<'a> Lexer<'a> {
 
     /// The next byte after white space, without consuming it.
     pub(super) fn peek_token(&mut self) -> Option<u8> {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                other => return other,
+            }
         }
-        self.peek()
     }
 
     /// Consumes the next byte.
@@ -137,17 +145,41 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_plain(&mut self) {
+        if self.skip_words(SHORT_WORDS) {
+            return;
+        }
+        self.skip_blocks();
+        if self.skip_words(usize::MAX) {
+            return;
+        }
+        // The last bytes of the document are less than a word.
+        while self.peek().is_some_and(|byte| !stops(byte)) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips at most so many plain words, and the plain bytes of the next one. True if that one [`stops`].
+    fn skip_words(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let rest = self.bytes.get(self.at..);
+            let Some(word) = rest.and_then(|rest| rest.first_chunk::<WORD>()) else {
+                return false;
+            };
+            let stops = stops_in_word(u64::from_le_bytes(*word));
+            if stops != 0 {
+                self.at += (stops.trailing_zeros() / u8::BITS) as usize;
+                return true;
+            }
+            self.at += WORD;
+        }
+        false
+    }
+
+    /// Skips the plain blocks before the first one with a byte that [`stops`].
+    fn skip_blocks(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let blocks = rest
-            .chunks_exact(BLOCK)
-            .take_while(|block| is_plain(block))
-            .count();
-        let tail = rest.get(blocks * BLOCK..).unwrap_or_default();
-        let plain = tail
-            .iter()
-            .position(|byte| stops(*byte))
-            .unwrap_or(tail.len());
-        self.at += blocks * BLOCK + plain;
+        let (blocks, _) = rest.as_chunks::<BLOCK>();
+        self.at += BLOCK * blocks.iter().take_while(|block| is_plain(block)).count();
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -176,7 +208,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-fn is_plain(block: &[u8]) -> bool {
+fn is_plain(block: &[u8; BLOCK]) -> bool {
     // No early exit: without branches the compiler can check all bytes at once.
     !block.iter().fold(false, |found, byte| found | stops(*byte))
 }
@@ -184,4 +216,69 @@ fn is_plain(block: &[u8]) -> bool {
 /// Whether this byte ends the plain part of a string: a quote, an escape, or a control character (an error, RFC 8259 §7).
 const fn stops(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// The same for the eight bytes of a word, first byte lowest: the lowest bit that is set is in the first byte that [`stops`]. Bits
+/// above it mean nothing, because a subtraction can borrow from the byte above.
+const fn stops_in_word(word: u64) -> u64 {
+    below(word, 0x20)
+        | below(word ^ (EACH * b'"' as u64), 1)
+        | below(word ^ (EACH * b'\\' as u64), 1)
+}
+
+/// Marks the bytes of a word that are less than `limit`, at most 0x80, by their highest bit.
+const fn below(word: u64, limit: u64) -> u64 {
+    word.wrapping_sub(EACH * limit) & !word & (EACH * 0x80)
+}
+
+/// One in each byte of a word.
+const EACH: u64 = u64::from_le_bytes([1; WORD]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The length of the plain part that begins a text, byte by byte.
+    fn plain_bytes(text: &[u8]) -> usize {
+        let stop = text.iter().position(|byte| stops(*byte));
+        stop.unwrap_or(text.len())
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_quote_escape_or_control_character() {
+        for length in 0..3 * BLOCK + WORD {
+            for (at, byte) in (0..length).flat_map(|at| BYTES.map(|byte| (at, byte))) {
+                let mut text = vec![b'a'; length];
+                text[at] = byte;
+                // What follows the first stop has no influence.
+                text.extend_from_slice(b"\"\\\0\x1f");
+                assert_eq!(
+                    skipped(&text),
+                    plain_bytes(&text),
+                    "{byte} at {at} of {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_around_a_stop_do_not_hide_it() {
+        for (before, stop) in BYTES.iter().flat_map(|one| BYTES.map(|two| (*one, two))) {
+            for behind in BYTES {
+                let text = [b'x', before, stop, behind, before, behind, stop, b'x', b'"'];
+                assert_eq!(skipped(&text), plain_bytes(&text), "{text:?}");
+            }
+        }
+    }
+
+    /// Those that stop, and others that differ from them in one bit or by one.
+    const BYTES: [u8; 16] = [
+        0, 1, 0x1f, 0x20, 0x21, b'"', 0x23, 0x5b, b'\\', 0x5d, 0x7f, 0x80, 0xa2, 0xdc, 0x9f, 0xff,
+    ];
+
+    fn skipped(text: &[u8]) -> usize {
+        let mut lexer = Lexer::new(text);
+        lexer.skip_plain();
+        lexer.at()
+    }
 }

@@ -1,24 +1,32 @@
 //! The members of a document's object, and of requested objects in it, found in the same walk that checks it.
 
-use std::borrow::Cow;
-
-use super::check::{Observer, observe_flawed};
+use super::check::observe_flawed;
 use super::limits::{JsonError, JsonLimits};
-use super::object::Object;
+use super::outline::recorder::Recorder;
+use super::outline::{Outline, OutlineValue};
+use super::text;
 
 /// What one walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a> {
-    /// The document's object; `None` if the document is not an object, or if one of its own names is not Unicode text. Beyond a
-    /// limit, it has the members before the place that is beyond it.
-    pub object: Option<Object<'a>>,
+    outline: Outline<'a>,
+    /// The document is an object whose own names are Unicode text.
+    has_object: bool,
     /// What is wrong with a name, if nothing else is wrong: [`JsonError::Duplicate`] or [`JsonError::NameNotText`]. Or the limit
     /// that the document exceeds.
     pub flaw: Option<JsonError>,
 }
 
-/// Checks a document as [`check`](super::check()) does, and reads its object and the objects in it with these names, each inside
-/// another object that is read. [`Object::object`] finds them without reading them again.
+impl<'a> Members<'a> {
+    /// The document's object; `None` if the document is not an object, or if one of its own names is not Unicode text. Beyond a
+    /// limit, it has the members before the place that is beyond it.
+    pub fn object(&self) -> Option<OutlineValue<'_, 'a>> {
+        self.has_object.then(|| self.outline.root())
+    }
+}
+
+/// Checks a document as [`check`](super::check()) does, and reads the members of its object and of the objects in it with these
+/// names, each directly in another object that is read. Other objects have no members here.
 ///
 /// # Errors
 /// What is wrong with the document, except for a wrong name and a limit.
@@ -27,112 +35,25 @@ pub fn members<'a>(
     limits: &JsonLimits,
     opened: &[&str],
 ) -> Result<Members<'a>, JsonError> {
-    let reader = MembersReader {
-        bytes,
-        opened,
-        open: Vec::new(),
-        name: None,
-        is_nameless: false,
-        root: None,
-    };
-    let (reader, flaw) = match observe_flawed(bytes, limits, reader) {
+    let document = text::utf8(bytes)?;
+    let is_opened = |name: Option<&str>| name.is_some_and(|name| opened.contains(&name));
+    let reads = |depth, name: Option<&str>, first| first == b'{' && (depth == 0 || is_opened(name));
+    // How many members there are is limited by `limits`.
+    let recorder = Recorder::new(reads, usize::MAX);
+    let (recorder, flaw) = match observe_flawed(document, limits, recorder) {
         Ok(read) => read,
-        Err((reader, error)) if error.is_limit() => (reader.stopped(), Some(error)),
+        Err((recorder, error)) if error.is_limit() => {
+            (recorder.stopped(document.len()), Some(error))
+        }
         Err((_, error)) => return Err(error),
     };
+    let is_nameless = recorder.is_nameless;
+    let outline = Outline::of(document, recorder).ok_or(JsonError::TooManyValues)?;
     Ok(Members {
-        object: reader.root.filter(|_| !reader.is_nameless),
+        has_object: outline.root().is_object() && !is_nameless,
+        outline,
         flaw,
     })
-}
-
-struct MembersReader<'a, 'o> {
-    bytes: &'a [u8],
-    /// The names of the objects that are read.
-    opened: &'o [&'o str],
-    /// The open values, outermost first, as long as each is a member of an object that is read.
-    open: Vec<OpenObject<'a>>,
-    /// The name of the next value.
-    name: Option<Cow<'a, str>>,
-    /// A member of the document's object has a name that is not Unicode text.
-    is_nameless: bool,
-    root: Option<Object<'a>>,
-}
-
-struct OpenObject<'a> {
-    name: Cow<'a, str>,
-    start: usize,
-    /// The members that were read.
-    object: Option<Object<'a>>,
-}
-
-impl<'a> MembersReader<'a, '_> {
-    /// Ends inside the document, with the members of its object so far.
-    fn stopped(self) -> Self {
-        let mut open = self.open.into_iter();
-        Self {
-            root: open.next().and_then(|root| root.object),
-            open: Vec::new(),
-            ..self
-        }
-    }
-
-    /// Whether the values at this depth are members of an object that is read.
-    fn reads(&self, depth: usize) -> bool {
-        let around = self.open.last().filter(|_| self.open.len() == depth);
-        around.is_some_and(|around| around.object.is_some())
-    }
-}
-
-impl<'a> Observer<'a> for MembersReader<'a, '_> {
-    fn wants_names(&self, depth: usize) -> bool {
-        self.reads(depth)
-    }
-
-    fn name(&mut self, name: Cow<'a, str>) {
-        self.name = Some(name);
-    }
-
-    fn begin(&mut self, depth: usize, at: usize) {
-        let name = match depth {
-            0 => Cow::Borrowed(""),
-            _ if !self.reads(depth) => return,
-            _ => match self.name.take() {
-                Some(name) => name,
-                None => {
-                    self.is_nameless |= depth == 1;
-                    return;
-                }
-            },
-        };
-        let is_object = self.bytes.get(at) == Some(&b'{');
-        let is_read = is_object && (depth == 0 || self.opened.contains(&&*name));
-        self.open.push(OpenObject {
-            name,
-            start: at,
-            object: is_read.then(Object::default),
-        });
-    }
-
-    fn end(&mut self, depth: usize, at: usize) {
-        if self.open.len() != depth + 1 {
-            return;
-        }
-        let Some(ended) = self.open.pop() else {
-            return;
-        };
-        match self
-            .open
-            .last_mut()
-            .and_then(|around| around.object.as_mut())
-        {
-            Some(around) => {
-                let raw = self.bytes.get(ended.start..at).unwrap_or_default();
-                around.push(ended.name, raw, ended.object);
-            }
-            None => self.root = ended.object,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -150,9 +71,10 @@ mod tests {
     }
 
     /// The members that a separate reading of an object finds.
-    fn same(object: &Object<'_>, raw: &[u8]) {
+    fn same(object: OutlineValue<'_, '_>, raw: &[u8]) {
         let again = json::object(raw).unwrap();
-        assert!(object.iter().eq(again.iter()), "{object:?}");
+        let members = object.members().map(|(name, value)| (name, value.raw()));
+        assert!(members.eq(again.iter()), "{object:?}");
     }
 
     #[test]
@@ -165,35 +87,30 @@ mod tests {
             r#"{"params":[{"_meta":{}}],"_meta":{}}"#,
             r#"{"params":"text","_meta":null}"#,
         ] {
-            let root = read(text).object.unwrap();
-            same(&root, text.as_bytes());
+            let read = read(text);
+            let root = read.object().unwrap();
+            same(root, text.as_bytes());
             for name in ["params", "_meta"] {
-                let Some(raw) = root.get(name).filter(|raw| raw.starts_with(b"{")) else {
+                let Some(inner) = root.get(name).filter(|inner| inner.is_object()) else {
                     continue;
                 };
-                let inner = root.object(name).unwrap().unwrap();
-                assert!(matches!(inner, Cow::Borrowed(_)), "{text}");
-                same(&inner, raw);
-                if let Some(meta) = inner.get("_meta").filter(|raw| raw.starts_with(b"{")) {
-                    let inner = inner.object("_meta").unwrap().unwrap();
-                    assert!(matches!(inner, Cow::Borrowed(_)), "{text}");
-                    same(&inner, meta);
+                same(inner, inner.raw());
+                if let Some(meta) = inner.get("_meta").filter(|meta| meta.is_object()) {
+                    same(meta, meta.raw());
                 }
             }
         }
     }
 
     #[test]
-    fn an_object_that_was_not_requested_is_read_on_access() {
-        let root = read(r#"{"other":{"a":1},"text":"x","nothing":null}"#)
-            .object
-            .unwrap();
-        let other = root.object("other").unwrap().unwrap();
-        assert!(matches!(other, Cow::Owned(_)));
-        assert_eq!(other.get("a"), Some(&b"1"[..]));
-        assert_eq!(root.object("text"), Err(JsonError::Syntax));
-        assert_eq!(root.object("none"), Ok(None));
-        assert_eq!(root.object("nothing"), Ok(None));
+    fn only_requested_objects_are_read() {
+        let read = read(r#"{"other":{"params":{"a":1}},"params":[{"a":1}],"_meta":{"a":1}}"#);
+        let root = read.object().unwrap();
+        let count = |name| root.get(name).map(|value| value.members().count());
+        assert_eq!(count("other"), Some(0));
+        assert_eq!(count("params"), Some(0));
+        assert_eq!(count("_meta"), Some(1));
+        assert_eq!(root.members().count(), 3);
     }
 
     #[test]
@@ -219,7 +136,7 @@ mod tests {
         ] {
             let read = read(text);
             assert_eq!(read.flaw, flaw, "{text}");
-            assert_eq!(read.object.is_some(), is_read, "{text}");
+            assert_eq!(read.object().is_some(), is_read, "{text}");
         }
         let limits = JsonLimits::default();
         assert_eq!(members(b"{", &limits, &[]), Err(JsonError::Syntax));
@@ -238,9 +155,20 @@ mod tests {
         ] {
             let read = members(text.as_bytes(), &limits, &[]).unwrap();
             assert_eq!(read.flaw, Some(flaw), "{text}");
-            assert_eq!(read.object.unwrap().get("id"), Some(&b"1"[..]), "{text}");
+            let object = read.object().unwrap();
+            assert_eq!(object.get("id").unwrap().raw(), b"1", "{text}");
+            assert_eq!(object.members().count(), 1, "{text}");
         }
         let read = members(b"[[[]]]", &limits, &[]).unwrap();
-        assert_eq!((read.object, read.flaw), (None, Some(JsonError::TooDeep)));
+        assert_eq!(
+            (read.object().is_none(), read.flaw),
+            (true, Some(JsonError::TooDeep))
+        );
+        let nested = r#"{"id":1,"params":{"_meta":{"b":1}}}"#;
+        let read = members(nested.as_bytes(), &limits, &["params", "_meta"]).unwrap();
+        let object = read.object().unwrap();
+        assert_eq!(read.flaw, Some(JsonError::TooDeep));
+        let names: Vec<_> = object.members().map(|(name, _)| name).collect();
+        assert_eq!(names, ["id"]);
     }
 }

@@ -23,8 +23,6 @@ pub struct Object<'a> {
 struct Member<'a> {
     name: Cow<'a, str>,
     raw: &'a [u8],
-    /// Its members, if they were read already.
-    inner: Option<Object<'a>>,
 }
 
 impl<'a> Object<'a> {
@@ -47,26 +45,9 @@ impl<'a> Object<'a> {
             .map(|member| (member.name.as_ref(), member.raw))
     }
 
-    /// The first member with this name, which must be an object or null, which counts as absent. It is read now if it was not
-    /// read before.
-    ///
-    /// # Errors
-    /// As [`object`].
-    pub fn object(&self, name: &str) -> Result<Option<Cow<'_, Self>>, JsonError> {
-        let member = self.members.iter().find(|member| member.name == name);
-        let Some(member) = member else {
-            return Ok(None);
-        };
-        match &member.inner {
-            Some(inner) => Ok(Some(Cow::Borrowed(inner))),
-            None if member.raw == NULL => Ok(None),
-            None => object(member.raw).map(|inner| Some(Cow::Owned(inner))),
-        }
-    }
-
     /// Adds a member after the others.
-    pub(super) fn push(&mut self, name: Cow<'a, str>, raw: &'a [u8], inner: Option<Self>) {
-        self.members.push(Member { name, raw, inner });
+    pub(super) fn push(&mut self, name: Cow<'a, str>, raw: &'a [u8]) {
+        self.members.push(Member { name, raw });
     }
 
     /// Every member as in [`iter`](Self::iter), with names that borrow from the document where possible.
@@ -117,9 +98,9 @@ pub fn object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
     let mut read = Object::default();
     each(bytes, b"{}", |lexer| {
         lexer.expect(b'"')?;
-        let name = text::unescape(lexer.string()?).ok_or(JsonError::NameNotText)?;
+        let name = text::unescape_bytes(lexer.string()?).ok_or(JsonError::NameNotText)?;
         lexer.expect(b':')?;
-        read.push(name, raw(lexer)?, None);
+        read.push(name, raw(lexer)?);
         Ok(())
     })?;
     Ok(read)

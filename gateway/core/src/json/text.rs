@@ -2,21 +2,40 @@
 
 use std::borrow::Cow;
 
+use super::limits::JsonError;
+
+/// A document as text (RFC 8259 §8.1).
+///
+/// # Errors
+/// [`JsonError::NotUtf8`].
+pub(super) fn utf8(document: &[u8]) -> Result<&str, JsonError> {
+    std::str::from_utf8(document).map_err(|_| JsonError::NotUtf8)
+}
+
 /// The text of a JSON string, passed with its quotes, from a document that [`check`](super::check()) accepted.
 ///
 /// `None` if the value is not a string, or has an escape for half of a surrogate pair and so is not Unicode text.
 pub fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
-    unescape(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?)
+    unescape_bytes(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?)
+}
+
+/// The same for a value that is known to be UTF-8.
+pub(super) fn unquote(raw: &str) -> Option<Cow<'_, str>> {
+    unescape(raw.strip_prefix('"')?.strip_suffix('"')?)
 }
 
 /// The text of the bytes between the quotes.
-pub(super) fn unescape(escaped: &[u8]) -> Option<Cow<'_, str>> {
-    let text = std::str::from_utf8(escaped).ok()?;
-    if !escaped.contains(&b'\\') {
-        return Some(Cow::Borrowed(text));
+pub(super) fn unescape_bytes(escaped: &[u8]) -> Option<Cow<'_, str>> {
+    unescape(std::str::from_utf8(escaped).ok()?)
+}
+
+/// The text between the quotes.
+pub(super) fn unescape(escaped: &str) -> Option<Cow<'_, str>> {
+    if !escaped.as_bytes().contains(&b'\\') {
+        return Some(Cow::Borrowed(escaped));
     }
-    let mut unescaped = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut unescaped = String::with_capacity(escaped.len());
+    let mut rest = escaped;
     while let Some((plain, escape)) = rest.split_once('\\') {
         unescaped.push_str(plain);
         let (character, behind) = character(escape)?;

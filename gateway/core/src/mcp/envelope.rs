@@ -14,7 +14,7 @@ use super::references;
 use super::tasks::{self, TaskUse};
 use super::version::META_KEY;
 use crate::json::names::look_alike;
-use crate::json::{self, JsonError, JsonLimits, Object};
+use crate::json::{self, JsonError, JsonLimits, OutlineValue};
 use crate::mcp::operation::Reference;
 use crate::refusal::{fault::Fault, reason::Reason};
 
@@ -72,7 +72,7 @@ impl<'a> Envelope<'a> {
             id: None,
         })?;
         // A message that is refused for a member name or a limit still has a readable id.
-        let message = read.object.as_ref();
+        let message = read.object();
         let envelope = match (read.flaw, message) {
             (Some(flaw), _) => Err(unreadable(flaw, limits)),
             (None, None) => Err(invalid(match body.trim_ascii_start() {
@@ -148,27 +148,27 @@ impl<'a> Envelope<'a> {
         self.continues
     }
 
-    fn of(message: &Object<'a>) -> Result<Self, Fault> {
-        if look_alike::ambiguous(
+    fn of(message: OutlineValue<'_, 'a>) -> Result<Self, Fault> {
+        if look_alike::ambiguous_members(
             message,
             &["jsonrpc", "id", "method", "params", "result", "error"],
         ) {
-            return Err(member::look_alike("the message"));
+            return Err(member::confusing("the message"));
         }
         if text(message, "jsonrpc")?.as_deref() != Some("2.0") {
             return Err(invalid("jsonrpc is not \"2.0\""));
         }
-        let id = message.get("id").map(RequestId::of).transpose()?;
+        let id = message.get("id").map(|id| RequestId::of(id.json()));
+        let id = id.transpose()?;
         let method = text(message, "method")?;
         let method = method.map(member::plain_method).transpose()?;
-        let kind = kind(message, id.is_some())?;
+        let kind = kind(message, method.is_some(), id.is_some())?;
         let called = method.as_deref().map(McpMethod::of);
         let params = member::object(message, "params", references::members(called))?;
-        let (name, meta_version) = match &params {
+        let (name, meta_version) = match params {
             Some(params) => (name(params, called)?, meta_version(params)?),
             None => (None, None),
         };
-        let params = params.as_deref();
         if name.is_none()
             && let Some((method, target)) = called.and_then(with_target)
             && !(meta_version.is_some() && passes_nameless(method, target, params))
@@ -177,7 +177,8 @@ impl<'a> Envelope<'a> {
         }
         let proposed_version = match params {
             Some(params) if called.is_some_and(McpMethod::opens_session) => {
-                params.get("protocolVersion").and_then(json::string)
+                let proposed = params.get("protocolVersion");
+                proposed.and_then(|proposed| proposed.text())
             }
             _ => None,
         };
@@ -222,21 +223,22 @@ impl RequestId {
     }
 
     /// The id of a message.
-    fn of(raw: &[u8]) -> Result<Self, Fault> {
-        if raw.len() > Self::MAX_BYTES {
-            return Err(member::too_long("the id", raw.len(), Self::MAX_BYTES));
+    fn of(json: &str) -> Result<Self, Fault> {
+        if json.len() > Self::MAX_BYTES {
+            return Err(member::too_long("the id", json.len(), Self::MAX_BYTES));
         }
-        Self::read(raw).ok_or_else(|| invalid("the id is neither a string nor a whole number"))
+        Self::read(json).ok_or_else(|| invalid("the id is neither a string nor a whole number"))
     }
 
     /// From a raw JSON value: a string of Unicode text, or an integer of 64 bits without fraction or exponent (MCP basic,
     /// *Requests*: string or integer, never null).
-    pub(crate) fn read(raw: &[u8]) -> Option<Self> {
-        let json = std::str::from_utf8(raw)
-            .ok()
-            .filter(|json| json.len() <= Self::MAX_BYTES)?;
-        let usable = json::string(raw).is_some() || json.parse::<i64>().is_ok();
-        usable.then(|| Self(json.into()))
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        let is_usable = json.len() <= Self::MAX_BYTES
+            && match json.starts_with('"') {
+                true => json::string(json.as_bytes()).is_some(),
+                false => json.parse::<i64>().is_ok(),
+            };
+        is_usable.then(|| Self(json.into()))
     }
 }
 
@@ -263,18 +265,22 @@ fn unreadable(error: JsonError, limits: &JsonLimits) -> Fault {
 }
 
 /// The id of a refused message, unless the message has more than one.
-fn sole_id(message: &Object<'_>) -> Option<RequestId> {
-    let mut ids = message.iter().filter(|(name, _)| *name == "id");
+fn sole_id(message: OutlineValue<'_, '_>) -> Option<RequestId> {
+    let mut ids = message.members().filter(|(name, _)| *name == "id");
     match (ids.next(), ids.next()) {
-        (Some((_, raw)), None) => RequestId::read(raw),
+        (Some((_, id)), None) => RequestId::read(id.json()),
         _ => None,
     }
 }
 
 /// JSON-RPC 2.0 §4 and §5: a method, or else a result or an error. An error may have no id.
-fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Fault> {
+fn kind(
+    message: OutlineValue<'_, '_>,
+    has_method: bool,
+    has_id: bool,
+) -> Result<MessageKind, Fault> {
     let has = |name| message.get(name).is_some();
-    match (has("method"), has("result"), has("error"), has_id) {
+    match (has_method, has("result"), has("error"), has_id) {
         (true, false, false, true) => Ok(MessageKind::Request),
         (true, false, false, false) => Ok(MessageKind::Notification),
         (false, true, false, true) | (false, false, true, _) => Ok(MessageKind::Response),
@@ -285,11 +291,10 @@ fn kind(message: &Object<'_>, has_id: bool) -> Result<MessageKind, Fault> {
 }
 
 /// A member that must be a string if it is present.
-fn text<'a>(object: &Object<'a>, member: &str) -> Result<Option<Cow<'a, str>>, Fault> {
-    object
-        .get(member)
-        .map(|raw| json::string(raw).ok_or_else(|| member::not_text(member)))
-        .transpose()
+fn text<'a>(object: OutlineValue<'_, 'a>, member: &str) -> Result<Option<Cow<'a, str>>, Fault> {
+    let value = object.get(member);
+    let text = value.map(|value| value.text().ok_or_else(|| member::not_text(member)));
+    text.transpose()
 }
 
 /// A method that acts on something named, and the member of `params` that names it.
@@ -297,7 +302,10 @@ fn with_target(method: McpMethod) -> Option<(McpMethod, &'static str)> {
     Some((method, method.target()?))
 }
 
-fn name<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Result<Option<Cow<'a, str>>, Fault> {
+fn name<'a>(
+    params: OutlineValue<'_, 'a>,
+    method: Option<McpMethod>,
+) -> Result<Option<Cow<'a, str>>, Fault> {
     let Some(target) = method.and_then(McpMethod::target) else {
         return Ok(None);
     };
@@ -309,16 +317,16 @@ fn name<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Result<Option<Cow
 
 /// Whether a modern request without a name is forwarded: its method no longer exists in the modern era, so the upstream answers
 /// it (404, -32601), and no member of it looks like the name.
-fn passes_nameless(method: McpMethod, target: &str, params: Option<&Object<'_>>) -> bool {
+fn passes_nameless(method: McpMethod, target: &str, params: Option<OutlineValue<'_, '_>>) -> bool {
     method.mirror() == Mirror::IfPresent
-        && params.is_none_or(|params| !look_alike::ambiguous(params, &[target]))
+        && params.is_none_or(|params| !look_alike::any_like(params, &[target]))
 }
 
-fn meta_version<'a>(params: &Object<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+fn meta_version<'a>(params: OutlineValue<'_, 'a>) -> Result<Option<Cow<'a, str>>, Fault> {
     let Some(meta) = member::object(params, "_meta", &[META_KEY])? else {
         return Ok(None);
     };
-    let version = meta.given(META_KEY).map(json::string);
+    let version = meta.given(META_KEY).map(|version| version.text());
     version
         .map(|text| text.ok_or_else(|| Fault::new(Reason::VersionMissing, NOT_A_VERSION)))
         .transpose()

@@ -34,9 +34,22 @@ pub const PARAM_PREFIX: &str = "mcp-param-";
 /// in the modern era, [`Reason::VersionMissing`] for a modern request without a version in `_meta`, [`Reason::HeaderMismatch`]
 /// for a header that is missing, repeated, unreadable or different.
 pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason> {
-    if era_of(headers, envelope.meta_version())? == Era::Legacy {
-        return Ok(Era::Legacy);
+    agree_with_version(envelope, headers).map(|(era, _)| era)
+}
+
+/// The same, with the version in the header.
+pub(crate) fn agree_with_version<'h>(
+    envelope: &Envelope<'_>,
+    headers: &'h HeaderMap,
+) -> Result<(Era, Option<&'h str>), Reason> {
+    let found = era_of(headers, envelope.meta_version())?;
+    if found.0 == Era::Modern {
+        modern_agrees(envelope, headers)?;
     }
+    Ok(found)
+}
+
+fn modern_agrees(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<(), Reason> {
     let due = match envelope.kind() {
         MessageKind::Response => return Err(Reason::InvalidRequest),
         MessageKind::Request if envelope.meta_version().is_none() => {
@@ -51,8 +64,7 @@ pub fn agree(envelope: &Envelope<'_>, headers: &HeaderMap) -> Result<Era, Reason
         mirrors(version, envelope.meta_version(), due)?;
     }
     mirrors(plain(headers, METHOD)?, envelope.method(), due)?;
-    name_agrees(envelope, headers, due)?;
-    Ok(Era::Modern)
+    name_agrees(envelope, headers, due)
 }
 
 /// Compares the headers that mirror the arguments of a tool or prompt with the arguments of the same name, ASCII case aside, and returns the names of
@@ -126,7 +138,7 @@ fn is_written_as(raw: &[u8], value: &str) -> bool {
 /// [`Reason::HeaderMismatch`] if the version header is repeated or is not plain text.
 pub fn agree_without_body(headers: &HeaderMap) -> Result<Era, Reason> {
     plain(headers, PROTOCOL_VERSION)?;
-    era_of(headers, None)
+    era_of(headers, None).map(|(era, _)| era)
 }
 
 /// The version in the header. Call it only after [`agree`]: then there is at most one, in plain text.
@@ -167,14 +179,17 @@ pub fn encode_sentinel(text: &str) -> Option<HeaderValue> {
 const SENTINEL_START: &str = "=?base64?";
 const SENTINEL_END: &str = "?=";
 
-/// The era. A version that is not plain text is of none that is known.
-fn era_of(headers: &HeaderMap, meta: Option<&str>) -> Result<Era, Reason> {
+/// The era, and the version in the header. A version that is not plain text is of none that is known.
+fn era_of<'h>(
+    headers: &'h HeaderMap,
+    meta: Option<&str>,
+) -> Result<(Era, Option<&'h str>), Reason> {
     let version = single(headers, PROTOCOL_VERSION)?;
     if version.is_some_and(|version| version.as_bytes().contains(&b',')) {
         return Err(Reason::HeaderMismatch);
     }
     let version = version.map(|version| version.to_str().unwrap_or_default());
-    Ok(era(version, meta))
+    Ok((era(version, meta), version))
 }
 
 fn name_agrees(envelope: &Envelope<'_>, headers: &HeaderMap, due: bool) -> Result<(), Reason> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Object, names};
+use crate::json::{OutlineValue, names::look_alike};
 use crate::refusal::{fault::Fault, reason::Reason};
 
 /// The longest name, URI or task id that is accepted, in bytes: patterns are matched against them.
@@ -49,7 +49,7 @@ pub(crate) fn too_many(what: &str, found: usize, most: usize) -> Fault {
 }
 
 /// An object with names that readers confuse.
-pub(crate) fn look_alike(what: &str) -> Fault {
+pub(crate) fn confusing(what: &str) -> Fault {
     let detail = format!("{what} has member names that readers confuse");
     Fault::new(Reason::AmbiguousJson, detail)
 }
@@ -90,15 +90,15 @@ fn is_control(character: char) -> bool {
 /// # Errors
 /// [`Reason::InvalidRequest`] if it is not an object, [`Reason::AmbiguousJson`] if two readers could read it differently.
 pub(crate) fn object<'o, 'a>(
-    object: &'o Object<'a>,
+    object: OutlineValue<'o, 'a>,
     member: &str,
     known: &[&str],
-) -> Result<Option<Cow<'o, Object<'a>>>, Fault> {
-    let inner = object.object(member);
-    let inner = inner.map_err(|_| invalid(format!("{member} is not an object")))?;
-    match &inner {
-        Some(inner) if names::look_alike::ambiguous(inner, known) => Err(look_alike(member)),
-        _ => Ok(inner),
+) -> Result<Option<OutlineValue<'o, 'a>>, Fault> {
+    match object.given(member) {
+        None => Ok(None),
+        Some(inner) if !inner.is_object() => Err(invalid(format!("{member} is not an object"))),
+        Some(inner) if look_alike::ambiguous_members(inner, known) => Err(confusing(member)),
+        inner => Ok(inner),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Policy, rate limits, sealing, the logs and the request to the upstream all use this one value. Its texts are stored once and
 //! shared. Its body and arguments are the bytes that the client sent.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
@@ -13,7 +13,7 @@ use super::headers;
 use super::method::McpMethod;
 use super::supported::Asked;
 use super::tasks::TaskUse;
-use super::version::Era;
+use super::version::{self, Era};
 use crate::json::JsonLimits;
 use crate::mcp::operation::{Operation, Reference};
 use crate::refusal::reason::Reason;
@@ -35,7 +35,7 @@ pub struct Message {
     /// Names of headers that mirror arguments, without an argument of that name.
     pub params_without_argument: Vec<Box<str>>,
     /// The protocol version from the message or its header.
-    pub version: Option<Box<str>>,
+    pub version: Option<Cow<'static, str>>,
     /// The protocol version that an `initialize` proposes, if it is a string.
     pub proposed_version: Option<Box<str>>,
     /// How it uses tasks, in addition to its method.
@@ -61,18 +61,15 @@ impl Message {
         limits: &JsonLimits,
     ) -> Result<Self, Unreadable> {
         let envelope = Envelope::read(body, limits)?;
-        let agreed = headers::agree(&envelope, headers).and_then(|era| {
+        let agreed = headers::agree_with_version(&envelope, headers).and_then(|(era, version)| {
             let params = match era {
                 Era::Legacy => Vec::new(),
                 Era::Modern => headers::params_without_argument(&envelope, headers)?,
             };
-            Ok((era, params))
+            Ok((era, version, params))
         });
         match agreed {
-            Ok((era, params_without_argument)) => Ok(Self {
-                params_without_argument,
-                ..Self::of(envelope, era, body, headers)
-            }),
+            Ok((era, version, params)) => Ok(Self::of(envelope, era, body, version, params)),
             Err(reason) => Err(Unreadable {
                 fault: reason.into(),
                 id: envelope.id().cloned(),
@@ -92,7 +89,10 @@ impl Message {
     ) -> Result<Self, Unreadable> {
         let envelope = Envelope::read(body, limits)?;
         match headers::agree_without_body(headers) {
-            Ok(_) => Ok(Self::of(envelope, Era::Legacy, body, headers)),
+            Ok(_) => {
+                let version = headers::version(headers);
+                Ok(Self::of(envelope, Era::Legacy, body, version, Vec::new()))
+            }
             Err(reason) => Err(Unreadable {
                 fault: reason.into(),
                 id: envelope.id().cloned(),
@@ -113,7 +113,7 @@ impl Message {
             references: Vec::new(),
             arguments: None,
             params_without_argument: Vec::new(),
-            version: headers::version(headers).map(Into::into),
+            version: headers::version(headers).map(version::stored),
             proposed_version: None,
             task_use: TaskUse::None,
             continues: false,
@@ -123,10 +123,14 @@ impl Message {
         })
     }
 
-    fn of(mut envelope: Envelope<'_>, era: Era, body: &Bytes, headers: &HeaderMap) -> Self {
-        let version = envelope
-            .meta_version()
-            .or_else(|| headers::version(headers));
+    fn of(
+        mut envelope: Envelope<'_>,
+        era: Era,
+        body: &Bytes,
+        header_version: Option<&str>,
+        params_without_argument: Vec<Box<str>>,
+    ) -> Self {
+        let version = envelope.meta_version().or(header_version);
         let method = envelope.method().zip(envelope.called());
         Self {
             era,
@@ -134,8 +138,8 @@ impl Message {
             method: method.map(|(name, method)| MethodName::of(name, method)),
             name: envelope.name().map(Into::into),
             arguments: envelope.arguments().map(|raw| body.slice_ref(raw)),
-            params_without_argument: Vec::new(),
-            version: version.map(Into::into),
+            params_without_argument,
+            version: version.map(version::stored),
             proposed_version: envelope.proposed_version().map(Into::into),
             task_use: envelope.task_use(),
             continues: envelope.continues(),

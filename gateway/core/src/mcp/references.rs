@@ -3,7 +3,7 @@
 
 use super::member::{self, MAX_NAME, invalid};
 use super::method::{Further, McpMethod};
-use crate::json::{self, Object};
+use crate::json::{self, OutlineValue};
 use crate::mcp::operation::Reference;
 use crate::refusal::fault::Fault;
 
@@ -27,9 +27,12 @@ pub(crate) fn members(method: Option<McpMethod>) -> &'static [&'static str] {
 }
 
 /// The arguments of a tool or prompt, as the client sent them. Null counts as absent, here and below.
-pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> Option<&'a [u8]> {
+pub(crate) fn arguments<'a>(
+    params: OutlineValue<'_, 'a>,
+    method: Option<McpMethod>,
+) -> Option<&'a [u8]> {
     method.filter(|method| method.takes_arguments())?;
-    params.given("arguments")
+    Some(params.given("arguments")?.raw())
 }
 
 /// What the message uses in addition to its name.
@@ -39,7 +42,7 @@ pub(crate) fn arguments<'a>(params: &Object<'a>, method: Option<McpMethod>) -> O
 /// name or URI longer than [`MAX_NAME`], or URIs longer than [`MAX_SUBSCRIPTION_BYTES`] together;
 /// `ambiguous_json` if two readers could read it differently; `ambiguous_name` for control characters.
 pub(crate) fn references(
-    params: Option<&Object<'_>>,
+    params: Option<OutlineValue<'_, '_>>,
     method: Option<McpMethod>,
 ) -> Result<Vec<Reference>, Fault> {
     match method.map(McpMethod::further) {
@@ -53,14 +56,15 @@ pub(crate) fn references(
 }
 
 /// MCP 2026-07-28, *Subscriptions*: `notifications.resourceSubscriptions` is a list of URIs.
-fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Fault> {
+fn subscriptions(params: OutlineValue<'_, '_>) -> Result<Vec<Reference>, Fault> {
     let Some(notifications) = member::object(params, "notifications", &[FOLLOWED])? else {
         return Ok(Vec::new());
     };
-    let Some(raw) = notifications.given(FOLLOWED) else {
+    let Some(followed) = notifications.given(FOLLOWED) else {
         return Ok(Vec::new());
     };
-    let uris = json::array(raw).map_err(|_| invalid(format!("{FOLLOWED} is not an array")))?;
+    let uris =
+        json::array(followed.raw()).map_err(|_| invalid(format!("{FOLLOWED} is not an array")))?;
     if uris.len() > MAX_SUBSCRIPTIONS {
         return Err(member::too_many(FOLLOWED, uris.len(), MAX_SUBSCRIPTIONS));
     }
@@ -74,10 +78,10 @@ fn subscriptions(params: &Object<'_>) -> Result<Vec<Reference>, Fault> {
 }
 
 /// MCP, *Completion*: `ref` is a `ref/prompt` with its name or a `ref/resource` with its URI.
-fn completed(params: &Object<'_>) -> Result<Reference, Fault> {
+fn completed(params: OutlineValue<'_, '_>) -> Result<Reference, Fault> {
     let completed = member::object(params, "ref", &["type", "name", "uri"])?;
     let completed = completed.ok_or_else(|| invalid("params has no ref"))?;
-    let named = |member| text(member, completed.get(member));
+    let named = |member| text(member, completed.get(member).map(|value| value.raw()));
     match &*named("type")? {
         "ref/prompt" => named("name").map(Reference::Prompt),
         "ref/resource" => named("uri").map(Reference::Resource),
@@ -100,12 +104,17 @@ fn text(member: &str, raw: Option<&[u8]>) -> Result<Box<str>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{JsonLimits, Outline};
     use crate::refusal::reason::Reason;
 
     fn read(method: &str, params: &str) -> Result<Vec<Reference>, Reason> {
-        let params = json::object(params.as_bytes()).unwrap();
-        let read = references(Some(&params), Some(McpMethod::of(method)));
+        let params = outline(params);
+        let read = references(Some(params.root()), Some(McpMethod::of(method)));
         read.map_err(|fault| fault.reason)
+    }
+
+    fn outline(params: &str) -> Outline<'_> {
+        json::outline(params.as_bytes(), &JsonLimits::default(), 2).unwrap()
     }
 
     fn resource(uri: &str) -> Reference {
@@ -238,17 +247,21 @@ mod tests {
     #[test]
     fn other_methods_have_no_references() {
         assert_eq!(read("tools/call", r#"{"ref":1}"#), Ok(Vec::new()));
-        let params = json::object(br#"{"arguments":{"a":1}}"#).unwrap();
+        let params = outline(r#"{"arguments":{"a":1}}"#);
+        let params = params.root();
         assert_eq!(
-            arguments(&params, Some(McpMethod::of("tools/call"))),
+            arguments(params, Some(McpMethod::of("tools/call"))),
             Some(&br#"{"a":1}"#[..])
         );
         assert_eq!(
-            arguments(&params, Some(McpMethod::of("prompts/get"))),
+            arguments(params, Some(McpMethod::of("prompts/get"))),
             Some(&br#"{"a":1}"#[..])
         );
-        assert_eq!(arguments(&params, Some(McpMethod::of("tools/list"))), None);
-        let null = json::object(br#"{"arguments":null}"#).unwrap();
-        assert_eq!(arguments(&null, Some(McpMethod::of("tools/call"))), None);
+        assert_eq!(arguments(params, Some(McpMethod::of("tools/list"))), None);
+        let null = outline(r#"{"arguments":null}"#);
+        assert_eq!(
+            arguments(null.root(), Some(McpMethod::of("tools/call"))),
+            None
+        );
     }
 }

@@ -6,7 +6,7 @@
 use super::member;
 use super::method::McpMethod;
 use super::version::Era;
-use crate::json::Object;
+use crate::json::OutlineValue;
 use crate::json::names::look_alike;
 use crate::refusal::{fault::Fault, reason::Reason};
 
@@ -62,20 +62,23 @@ impl Tasks {
     }
 }
 
-/// How a message with these `params` uses tasks. Members that are null count as absent: no server makes a task of a null `task`.
+/// How a message with these `params`, of which no two look alike, uses tasks. Members that are null count as absent: no server makes a task of a null `task`.
 ///
 /// # Errors
 /// [`Reason::AmbiguousJson`] for members that look like those that are read here, [`Reason::InvalidRequest`] if `notifications`
 /// is not an object.
-pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<TaskUse, Fault> {
+pub(crate) fn used(
+    params: OutlineValue<'_, '_>,
+    method: Option<McpMethod>,
+) -> Result<TaskUse, Fault> {
     let watching = method.is_some_and(McpMethod::listens);
     let known: &[&str] = if watching {
         &["task", "notifications"]
     } else {
         &["task"]
     };
-    if look_alike::ambiguous(params, known) {
-        return Err(member::look_alike("params"));
+    if look_alike::any_like(params, known) {
+        return Err(member::confusing("params"));
     }
     if watching
         && let Some(filter) = member::object(params, "notifications", &["taskIds"])?
@@ -92,7 +95,7 @@ pub(crate) fn used(params: &Object<'_>, method: Option<McpMethod>) -> Result<Tas
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::json::{self, JsonLimits};
 
     const REFUSED: Result<(), Reason> = Err(Reason::TasksRefused);
 
@@ -162,8 +165,8 @@ mod tests {
     #[test]
     fn the_use_of_tasks_is_read_from_params() {
         let used = |method, params: &str| {
-            let params = json::object(params.as_bytes()).unwrap();
-            used(&params, Some(McpMethod::of(method))).map_err(|fault| fault.reason)
+            let params = json::outline(params.as_bytes(), &JsonLimits::default(), 2).unwrap();
+            used(params.root(), Some(McpMethod::of(method))).map_err(|fault| fault.reason)
         };
         const LISTEN: &str = "subscriptions/listen";
         let cases = [

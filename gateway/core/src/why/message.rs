@@ -167,16 +167,14 @@ fn invalid(body: &[u8]) -> String {
             _ => "not a JSON object; expected: one JSON-RPC message".to_owned(),
         };
     };
+    let id = |raw| std::str::from_utf8(raw).ok().and_then(RequestId::read);
     let has = |name: &&str| message.get(name).is_some();
     match message.get("jsonrpc") {
         None => return "no member jsonrpc; expected: \"2.0\"".to_owned(),
         Some(br#""2.0""#) => {}
         Some(raw) => return format!("jsonrpc is {}; expected: \"2.0\"", short_text(raw)),
     }
-    if let Some(raw) = message
-        .get("id")
-        .filter(|raw| RequestId::read(raw).is_none())
-    {
+    if let Some(raw) = message.get("id").filter(|raw| id(raw).is_none()) {
         let most = RequestId::MAX_BYTES;
         return format!(
             "id is {}; accepted: text, or a whole number of 64 bits, of at most {most} bytes",

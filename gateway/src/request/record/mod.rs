@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod why;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,7 +54,7 @@ pub(crate) struct Record {
     principal: Option<Arc<Principal>>,
     mcp_method: Option<MethodName>,
     mcp_name: Option<Arc<str>>,
-    mcp_version: Option<Box<str>>,
+    mcp_version: Option<Cow<'static, str>>,
     /// The kind of change, until the decision is taken.
     change: Option<Change>,
     decision_source: Option<DecisionSource>,

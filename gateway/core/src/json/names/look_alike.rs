@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use crate::json::object::Object;
+use crate::json::outline::OutlineValue;
 
 /// Whether two members of `object` look alike, or one looks like a name in `known` without being equal.
 pub(crate) fn ambiguous(object: &Object<'_>, known: &[&str]) -> bool {
@@ -21,11 +22,52 @@ pub(crate) fn ambiguous_names<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     known: &[&str],
 ) -> bool {
-    if names.clone().take(FEW + 1).count() <= FEW && names.clone().all(is_simple) {
-        simple_ambiguous(names, known)
-    } else {
-        folded_ambiguous(names, known)
+    are_ambiguous(names.clone(), known, || names.clone().all(is_simple))
+}
+
+/// The same for an object of an outline.
+pub(crate) fn ambiguous_members(object: OutlineValue<'_, '_>, known: &[&str]) -> bool {
+    are_ambiguous(object.names(), known, || has_simple_names(object))
+}
+
+/// Whether a member of `object`, of which no two look alike, looks like a name in `known` without being equal.
+pub(crate) fn any_like(object: OutlineValue<'_, '_>, known: &[&str]) -> bool {
+    match has_simple_names(object) {
+        true => object.names().any(|name| is_like(name, known)),
+        false => folded_ambiguous(object.names(), known),
     }
+}
+
+fn has_simple_names(object: OutlineValue<'_, '_>) -> bool {
+    object.has_simple_names() || object.names().all(is_simple)
+}
+
+fn are_ambiguous<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    known: &[&str],
+    are_simple: impl FnOnce() -> bool,
+) -> bool {
+    let mut few = [""; FEW];
+    match fill(&mut few, names.clone()) {
+        Some(names) if are_simple() => names.iter().enumerate().any(|(at, name)| {
+            let mut before = names.iter().take(at);
+            before.any(|other| simple_alike(other, name)) || is_like(name, known)
+        }),
+        _ => folded_ambiguous(names, known),
+    }
+}
+
+/// Puts names into `few`, and returns them if there is room for all.
+fn fill<'n, 'a>(
+    few: &'n mut [&'a str; FEW],
+    names: impl Iterator<Item = &'a str>,
+) -> Option<&'n [&'a str]> {
+    let mut count = 0;
+    for name in names {
+        *few.get_mut(count)? = name;
+        count += 1;
+    }
+    few.get(..count)
 }
 
 /// Names of many objects, folded once, for many comparisons with known names.
@@ -134,15 +176,29 @@ fn spend(left: &mut usize, name: &str) -> bool {
 
 /// Whether a name is ASCII without NUL. Of such names, only the letters A to Z have a look-alike: the same letter in the other case.
 fn is_simple(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii() && byte != 0)
+    // Only NUL and bytes beyond ASCII have the highest bit here. No early exit: names are short.
+    let highest = name
+        .bytes()
+        .fold(0, |bits, byte| bits | byte | byte.wrapping_sub(1));
+    highest < 0x80
 }
 
-fn simple_ambiguous<'a>(names: impl Iterator<Item = &'a str> + Clone, known: &[&str]) -> bool {
-    names.clone().enumerate().any(|(at, name)| {
-        let alike = |other: &str| other.eq_ignore_ascii_case(name);
-        known.iter().any(|known| *known != name && alike(known))
-            || names.clone().take(at).any(alike)
-    })
+/// Whether a simple name looks like one in `known` without being equal.
+fn is_like(name: &str, known: &[&str]) -> bool {
+    let mut known = known.iter();
+    known.any(|known| begin_alike(known, name) && *known != name && simple_alike(known, name))
+}
+
+/// Whether two simple names are equal but for case.
+fn simple_alike(one: &str, other: &str) -> bool {
+    begin_alike(one, other) && one.eq_ignore_ascii_case(other)
+}
+
+/// Whether two names have the same length, and first bytes that can be the same letter. Nearly all that do not look alike differ there.
+fn begin_alike(one: &str, other: &str) -> bool {
+    const CASE: u8 = b'a' ^ b'A';
+    let first = |name: &str| name.bytes().next().unwrap_or_default() | CASE;
+    one.len() == other.len() && first(one) == first(other)
 }
 
 fn folded_ambiguous<'a>(mut names: impl Iterator<Item = &'a str>, known: &[&str]) -> bool {
@@ -182,10 +238,15 @@ mod tests {
     use crate::json;
 
     fn is_ambiguous(document: &str) -> bool {
-        ambiguous(
-            &json::object(document.as_bytes()).unwrap(),
-            &["task", "skip", "id"],
-        )
+        let known = ["task", "skip", "id"];
+        let outline = json::outline(document.as_bytes(), &json::JsonLimits::default(), 1);
+        let found = ambiguous(&json::object(document.as_bytes()).unwrap(), &known);
+        assert_eq!(
+            ambiguous_members(outline.unwrap().root(), &known),
+            found,
+            "{document}"
+        );
+        found
     }
 
     #[test]
@@ -229,6 +290,38 @@ mod tests {
         for document in cases {
             assert!(!is_ambiguous(document), "{document}");
         }
+    }
+
+    #[test]
+    fn names_that_look_like_known_ones_are_found() {
+        let like = |document: &str| {
+            let limits = json::JsonLimits::default();
+            let outline = json::outline(document.as_bytes(), &limits, 1).unwrap();
+            any_like(outline.root(), &["task", "skip"])
+        };
+        for document in [
+            r#"{"a":1,"Task":2}"#,
+            r#"{"tas\u212a":1}"#,
+            r#"{"task":1,"\u017fkip":2}"#,
+            r#"{"task\u0000":1}"#,
+        ] {
+            assert!(like(document), "{document}");
+        }
+        for document in ["{}", r#"{"task":1,"skip":2,"b":3,"B":4}"#, r#"{"täsk":1}"#] {
+            assert!(!like(document), "{document}");
+        }
+    }
+
+    #[test]
+    fn only_ascii_without_nul_is_simple() {
+        for byte in 0..=0x7f_u8 {
+            let name = format!("name{}x", char::from(byte));
+            assert_eq!(is_simple(&name), byte != 0, "{byte}");
+        }
+        for name in ["é", "a\u{80}", "ſ", "\u{212a}", "😀", "\0"] {
+            assert!(!is_simple(name), "{name}");
+        }
+        assert!(is_simple(""));
     }
 
     #[test]

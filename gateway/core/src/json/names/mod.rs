@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::check::{Observer, observe};
 use super::limits::{JsonError, JsonLimits};
 use super::object::Object;
+use super::text::utf8;
 
 /// What one walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub fn names<'a>(bytes: &'a [u8], limits: &JsonLimits) -> Result<Names<'a>, Json
         open: Vec::new(),
         begun: 0,
     };
-    Ok(observe(bytes, limits, collector)?.found)
+    Ok(observe(utf8(bytes)?, limits, collector)?.found)
 }
 
 struct Collector<'a> {
@@ -59,7 +60,7 @@ impl<'a> Observer<'a> for Collector<'a> {
         self.found.all.push((object, name));
     }
 
-    fn begin(&mut self, depth: usize, at: usize) {
+    fn begin(&mut self, depth: usize, at: usize, _: u8) {
         if let Some((_, start)) = self.own.as_mut().filter(|_| depth == 1) {
             *start = at;
         }
@@ -73,7 +74,7 @@ impl<'a> Observer<'a> for Collector<'a> {
             && let Some((name, start)) = self.own.take()
         {
             let raw = self.bytes.get(start..at).unwrap_or_default();
-            self.found.object.push(name, raw, None);
+            self.found.object.push(name, raw);
         }
     }
 }

@@ -2,21 +2,30 @@
 //!
 //! For edits that must leave the rest of a document unchanged, byte for byte.
 
+pub(super) mod recorder;
+
 use std::{borrow::Cow, ops::Range};
 
-use super::check::{Observer, observe};
+use super::check::observe;
 use super::limits::{JsonError, JsonLimits};
 use super::text;
+use recorder::{Node, Recorder};
 
 /// The most values of an outline. Each uses about fifty bytes of memory, even if it is a single byte in the document.
 pub(super) const MAX_VALUES: usize = 250_000;
 
-/// The values of a document that [`check`](super::check()) accepted, down to a depth.
+/// How a member that is left out can be written.
+const NULL: &str = "null";
+
+/// Values of a document that [`check`](super::check()) accepted: those down to a depth, or those that
+/// [`members`](super::members()) was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline<'a> {
-    bytes: &'a [u8],
+    document: &'a str,
     /// In the order in which they begin.
     nodes: Vec<Node<'a>>,
+    /// All names are ASCII without NUL.
+    are_names_simple: bool,
 }
 
 /// Checks a document as [`check`](super::check()) does and stores the values inside at most `depth` objects and arrays.
@@ -28,21 +37,24 @@ pub fn outline<'a>(
     limits: &JsonLimits,
     depth: usize,
 ) -> Result<Outline<'a>, JsonError> {
-    let recorder = Recorder {
-        depth,
-        nodes: Vec::new(),
-        open: Vec::new(),
-        name: None,
-        is_full: false,
-    };
-    let Recorder { nodes, is_full, .. } = observe(bytes, limits, recorder)?;
-    match is_full {
-        true => Err(JsonError::TooManyValues),
-        false => Ok(Outline { bytes, nodes }),
-    }
+    let document = text::utf8(bytes)?;
+    let recorder = Recorder::new(|around, _, _| around < depth, MAX_VALUES);
+    let recorder = observe(document, limits, recorder)?;
+    Outline::of(document, recorder).ok_or(JsonError::TooManyValues)
 }
 
 impl<'a> Outline<'a> {
+    /// From what was recorded of a document; `None` if it has more values than the limit.
+    pub(super) fn of<R>(document: &'a str, recorder: Recorder<'a, R>) -> Option<Self> {
+        // Only with an escape, a name in such a document has other characters than those.
+        let are_names_simple = !recorder.has_escaped_names && document.is_ascii();
+        Some(Self {
+            document,
+            are_names_simple,
+            nodes: recorder.nodes()?,
+        })
+    }
+
     /// The document's one value.
     pub const fn root(&self) -> OutlineValue<'_, 'a> {
         OutlineValue {
@@ -73,12 +85,17 @@ impl<'o, 'a> OutlineValue<'o, 'a> {
 
     /// Its bytes.
     pub fn raw(&self) -> &'a [u8] {
-        self.outline.bytes.get(self.span()).unwrap_or_default()
+        self.json().as_bytes()
+    }
+
+    /// Its JSON text.
+    pub fn json(&self) -> &'a str {
+        self.outline.document.get(self.span()).unwrap_or_default()
     }
 
     /// The text of a string.
     pub fn text(&self) -> Option<Cow<'a, str>> {
-        text::string(self.raw())
+        text::unquote(self.json())
     }
 
     /// Whether this is an object.
@@ -91,90 +108,66 @@ impl<'o, 'a> OutlineValue<'o, 'a> {
         self.raw().first() == Some(&b'[')
     }
 
-    /// The members of an object, in order. Empty for other values, and below the outline's depth.
+    /// The members of an object, in order. Empty for other values, and where its values are not stored.
     pub fn members(&self) -> impl Iterator<Item = (&'o str, Self)> + Clone + use<'o, 'a> {
-        let outline = self.outline;
-        self.inner().filter_map(move |value| {
-            let name = outline.node(value.index)?.name.as_deref()?;
-            Some((name, value))
-        })
+        let named = self.inner();
+        named.filter_map(|(node, value)| Some((node.name.as_deref()?, value)))
     }
 
-    /// The member with this name.
+    /// The names of its members.
+    pub fn names(&self) -> impl Iterator<Item = &'o str> + Clone + use<'o, 'a> {
+        self.members().map(|(name, _)| name)
+    }
+
+    /// Whether all names in the document are ASCII without NUL. False does not mean that one is not.
+    pub(crate) const fn has_simple_names(&self) -> bool {
+        self.outline.are_names_simple
+    }
+
+    /// The first member with this name.
     pub fn get(&self, name: &str) -> Option<Self> {
         let mut members = self.members();
         members.find_map(|(own, value)| (own == name).then_some(value))
     }
 
-    /// The elements of an array, in order. Empty for other values, and below the outline's depth.
-    pub fn elements(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
-        let inner = self.is_array().then(|| self.inner());
-        inner.into_iter().flatten()
+    /// The first member with this name, for a member that is optional: null counts as absent.
+    pub fn given(&self, name: &str) -> Option<Self> {
+        self.get(name).filter(|value| value.json() != NULL)
     }
 
-    fn inner(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
-        let outline = self.outline;
-        let behind = outline.node(self.index).map_or(0, |node| node.behind);
-        let from = move |index: usize| (index < behind).then_some(index);
-        let indices = std::iter::successors(from(self.index + 1), move |index| {
-            outline.node(*index).and_then(|node| from(node.behind))
-        });
-        indices.map(move |index| Self { outline, index })
+    /// The elements of an array, in order. Empty for other values, and where its values are not stored.
+    pub fn elements(&self) -> impl Iterator<Item = Self> + Clone + use<'o, 'a> {
+        let inner = self.is_array().then(|| self.inner());
+        inner.into_iter().flatten().map(|(_, value)| value)
+    }
+
+    fn inner(&self) -> Inner<'o, 'a> {
+        Inner {
+            outline: self.outline,
+            next: self.index + 1,
+            behind: self.outline.node(self.index).map_or(0, |node| node.behind),
+        }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Node<'a> {
-    /// `None` for an element and for the root.
-    name: Option<Cow<'a, str>>,
-    start: usize,
-    end: usize,
-    /// The index of the first value after this one that is not inside it.
+/// The values directly in a value, in order, with their nodes.
+#[derive(Clone)]
+struct Inner<'o, 'a> {
+    outline: &'o Outline<'a>,
+    next: usize,
+    /// The index of the first value that is not in it.
     behind: usize,
 }
 
-struct Recorder<'a> {
-    depth: usize,
-    nodes: Vec<Node<'a>>,
-    /// The indices of the open values.
-    open: Vec<usize>,
-    /// The name of the next value.
-    name: Option<Cow<'a, str>>,
-    /// There are more values than the limit.
-    is_full: bool,
-}
+impl<'o, 'a> Iterator for Inner<'o, 'a> {
+    type Item = (&'o Node<'a>, OutlineValue<'o, 'a>);
 
-impl<'a> Observer<'a> for Recorder<'a> {
-    fn wants_names(&self, depth: usize) -> bool {
-        depth <= self.depth
-    }
-
-    fn name(&mut self, name: Cow<'a, str>) {
-        self.name = Some(name);
-    }
-
-    fn begin(&mut self, depth: usize, at: usize) {
-        self.is_full |= depth <= self.depth && self.nodes.len() == MAX_VALUES;
-        if depth <= self.depth && !self.is_full {
-            self.open.push(self.nodes.len());
-            self.nodes.push(Node {
-                name: self.name.take(),
-                start: at,
-                end: at,
-                behind: 0,
-            });
-        }
-    }
-
-    fn end(&mut self, depth: usize, at: usize) {
-        if depth > self.depth {
-            return;
-        }
-        let behind = self.nodes.len();
-        let index = self.open.pop();
-        if let Some(node) = index.and_then(|index| self.nodes.get_mut(index)) {
-            (node.end, node.behind) = (at, behind);
-        }
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = (self.next < self.behind).then_some(self.next)?;
+        let outline = self.outline;
+        let node = outline.node(index)?;
+        self.next = node.behind;
+        Some((node, OutlineValue { outline, index }))
     }
 }
 
