@@ -31,4 +31,12 @@ for package in "$@"; do
   [ "$package" != mcp-gateway ] || features=(--no-default-features --features jemalloc,redis)
   cargo build --locked --profile dist --target "$target" --package "$package" "${features[@]}" >&2
 done
+
+# Functions have other names after an update of their crate or of the compiler. They are then where the compiler puts them.
+order=gateway/function-order.txt
+if [ "$target" = x86_64-unknown-linux-gnu ] && [[ " $* " == *" mcp-gateway "* ]] && command -v nm >/dev/null; then
+  export LC_ALL=C
+  found=$(nm "${CARGO_TARGET_DIR:-target}/$target/dist/mcp-gateway" | awk '{ print $3 }' | sort -u | comm -12 - <(sort -u "$order") | wc -l)
+  say "the binary has $found of the $(wc -l <"$order") functions in $order"
+fi
 realpath "${CARGO_TARGET_DIR:-target}/$target/dist"
