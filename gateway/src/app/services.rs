@@ -75,7 +75,8 @@ impl Service for AuthorizationTasks {
         let gateway = self.gateway.clone();
         let note = move |event: &AuthorizationEvent| gateway.audit_log().note_authorization(event);
         let current = || self.gateway.snapshot().authorization_server.clone();
-        tasks::run(server, keys, current, Arc::new(note)).await;
+        let reloads = self.gateway.snapshots();
+        tasks::run(server, keys, (current, reloads), Arc::new(note)).await;
     }
 
     fn name(&self) -> &str {

@@ -237,6 +237,11 @@ impl Runtime {
         self.gone.find(&self.store, &self.passwords).await
     }
 
+    /// Returns when there are users who are gone.
+    pub(super) async fn wait_for_gone(&self) {
+        self.gone.wait().await;
+    }
+
     /// Ends what users allowed who are gone, and notes each.
     pub(super) async fn end_gone(&self, note: &Note) {
         let ended = self.gone.end(&self.store, &self.passwords).await;

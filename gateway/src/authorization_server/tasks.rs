@@ -20,7 +20,7 @@ use mcp_gateway_oauth::{
     },
     token::code::CodeRow,
 };
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     control::socket::ControlSocket,
@@ -30,8 +30,8 @@ use super::{
 };
 use crate::{clock, issuer_keys::keys::IssuerKeys, telemetry::authorization_event::Note};
 
-/// Time between two looks whether the signing keys have changed. They are published long before they sign.
-const LOOK: Duration = Duration::from_secs(1);
+/// Time between the word that users are gone and the end of what they allowed, and between two attempts to end it.
+const GONE: Duration = Duration::from_secs(1);
 
 /// Time between two questions to providers that have not answered yet.
 const PREPARE: Duration = Duration::from_secs(3);
@@ -43,50 +43,65 @@ const FORGET: Duration = Duration::from_secs(60);
 const FOLLOW: Duration = Duration::from_secs(1);
 
 /// Runs until it is dropped. `keys` is where the tokens of the server are verified now, `current` the server with the configuration of
-/// now; `note` writes the audit log.
-pub(crate) async fn run(
+/// now, which changes with each of `reloads`; `note` writes the audit log.
+pub(crate) async fn run<R>(
     server: Server,
     keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send,
-    current: impl Fn() -> Option<Server> + Send,
+    (current, reloads): (impl Fn() -> Option<Server> + Send, watch::Receiver<R>),
     note: Note,
 ) {
     let runtime = server.runtime.clone();
     tokio::join!(
         runtime.signing.clone().keep(),
         remove_expired_rows(runtime.store.clone(), remove_expired),
-        publish(&server, keys),
+        publish(&server, keys, reloads.clone()),
         forget(&server),
         follow(&server),
         runtime.store.settle(),
         end_gone(&server, &note),
         control(&server, &note),
-        prepare(current),
+        prepare(current, reloads),
     );
 }
 
-/// Asks the providers for their documents until each has answered once.
-async fn prepare(current: impl Fn() -> Option<Server> + Send) {
+/// Asks the providers for their documents until each has answered once; after a reload there may be others.
+async fn prepare<R>(current: impl Fn() -> Option<Server> + Send, mut reloads: watch::Receiver<R>) {
     loop {
-        if let Some(server) = current() {
-            server.settings.providers.prepare().await;
+        reloads.mark_unchanged();
+        let has_all = match current() {
+            Some(server) => server.settings.providers.prepare().await,
+            None => true,
+        };
+        if !has_all {
+            sleep(PREPARE).await;
+        } else if reloads.changed().await.is_err() {
+            return;
         }
-        sleep(PREPARE).await;
     }
 }
 
-/// Publishes each new ring.
-async fn publish(server: &Server, keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send) {
-    let mut published = server.runtime.signing.ring();
+/// Publishes each new ring, where the tokens are verified then.
+async fn publish<R>(
+    server: &Server,
+    keys: impl Fn() -> Option<Arc<IssuerKeys>> + Send,
+    mut reloads: watch::Receiver<R>,
+) {
+    let mut published = (server.runtime.signing.ring(), keys());
     loop {
-        sleep(LOOK).await;
-        let ring = server.runtime.signing.ring();
-        if Arc::ptr_eq(&ring, &published) {
-            continue;
+        tokio::select! {
+            () = server.runtime.signing.changed() => {}
+            reloaded = reloads.changed() => if reloaded.is_err() { return },
         }
-        if let Some(keys) = keys() {
-            server.publish_keys(&keys);
-            published = ring;
+        let (ring, keys) = (server.runtime.signing.ring(), keys());
+        let is_same = |one: &Arc<IssuerKeys>| {
+            let before = published.1.as_ref();
+            before.is_some_and(|before| Arc::ptr_eq(one, before))
+        };
+        let is_published = Arc::ptr_eq(&ring, &published.0) && keys.as_ref().is_none_or(is_same);
+        if let Some(keys) = keys.as_ref().filter(|_| !is_published) {
+            server.publish_keys(keys);
         }
+        published = (ring, keys);
     }
 }
 
@@ -104,8 +119,12 @@ async fn control(server: &Server, note: &Note) {
     }
 }
 
-/// Refuses the tokens of grants that other processes ended. While the store cannot be reached, nobody ends any.
+/// Refuses the tokens of grants that other processes ended; there are none where the store is not shared. While the store cannot be
+/// reached, nobody ends any.
 async fn follow(server: &Server) {
+    if !server.runtime.store.is_shared() {
+        return;
+    }
     let mut has_more = true;
     loop {
         if !has_more {
@@ -139,11 +158,14 @@ fn ended(followed: Followed) -> Vec<Revoked> {
 async fn end_gone(server: &Server, note: &Note) {
     let mut is_compared = false;
     loop {
-        sleep(LOOK).await;
+        sleep(GONE).await;
         if !is_compared {
             is_compared = server.runtime.find_gone().await.is_ok();
         }
         server.runtime.end_gone(note).await;
+        if is_compared {
+            server.runtime.wait_for_gone().await;
+        }
     }
 }
 

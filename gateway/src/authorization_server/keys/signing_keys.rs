@@ -16,6 +16,7 @@ use mcp_gateway_oauth::{
     },
     secret::Secret,
 };
+use tokio::sync::Notify;
 
 use super::{
     private_file::{self, KeyFileError, KeyFileProblem, MadeBy},
@@ -43,6 +44,8 @@ pub(crate) struct SigningKeys {
     place: Place,
     schedule: Schedule,
     ring: ArcSwap<Ring>,
+    /// Notified when there is another ring.
+    turned: Notify,
 }
 
 /// Where the ring is.
@@ -68,6 +71,7 @@ impl SigningKeys {
             place: Place::File(file),
             schedule,
             ring: ArcSwap::from_pointee(ring),
+            turned: Notify::new(),
         })
     }
 
@@ -85,6 +89,7 @@ impl SigningKeys {
             place: Place::Shared(place),
             schedule,
             ring: ArcSwap::from_pointee(ring),
+            turned: Notify::new(),
         })
     }
 
@@ -98,6 +103,11 @@ impl SigningKeys {
     /// The ring at the moment.
     pub(crate) fn ring(&self) -> Arc<Ring> {
         self.ring.load_full()
+    }
+
+    /// Returns when there was another ring since it returned last. One waits.
+    pub(crate) async fn changed(&self) {
+        self.turned.notified().await;
     }
 
     /// Reads the ring again, adds and retires what is due. When to look next.
@@ -117,6 +127,7 @@ impl SigningKeys {
         let next = turned.next(&self.schedule);
         if !turned.is_same(&self.ring()) {
             self.ring.store(Arc::new(turned));
+            self.turned.notify_one();
         }
         Ok(match self.place {
             Place::Shared(_) => next.min(now.plus(LOOK_AT_SHARED)),
@@ -282,9 +293,10 @@ mod tests {
         let long_ago = clock::now().minus(Duration::from_secs(99 * 3600));
         let keys = Arc::new(SigningKeys::open(folder.path(), schedule, long_ago).unwrap());
         let task = tokio::spawn(keys.clone().keep());
-        while ids(&keys).len() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        tokio::time::timeout(Duration::from_secs(60), keys.changed())
+            .await
+            .unwrap();
+        assert_eq!(ids(&keys).len(), 2);
         task.abort();
     }
 }

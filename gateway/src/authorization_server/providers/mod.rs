@@ -98,8 +98,8 @@ impl Providers {
     }
 
     /// Asks each provider for its documents that has not answered yet, so that nobody has to wait for them later. Returns when all have
-    /// answered or failed.
-    pub(super) async fn prepare(&self) {
+    /// answered or failed; whether all have answered once.
+    pub(super) async fn prepare(&self) -> bool {
         let mut asked = JoinSet::new();
         for provider in self.iter().filter(|provider| !provider.watch.is_known()) {
             let provider = provider.clone();
@@ -109,6 +109,7 @@ impl Providers {
             });
         }
         while asked.join_next().await.is_some() {}
+        self.iter().all(|provider| provider.watch.is_known())
     }
 
     /// What is known of each, in the order of the configuration.

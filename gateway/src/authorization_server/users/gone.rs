@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use mcp_gateway_core::time::UnixTime;
@@ -17,6 +17,8 @@ use mcp_gateway_oauth::{
     store::rows::{Rows, StoreError},
 };
 
+use tokio::sync::Notify;
+
 use super::sign_in::PasswordSignIn;
 use crate::{authorization_server::store::Store, clock};
 
@@ -25,7 +27,11 @@ const BATCH: usize = 256;
 
 /// Subjects whose grants are looked at soon. There are no more than users and grants.
 #[derive(Debug, Default)]
-pub(in crate::authorization_server) struct Gone(Mutex<BTreeSet<String>>);
+pub(in crate::authorization_server) struct Gone {
+    subjects: Mutex<BTreeSet<String>>,
+    /// Notified when there are some.
+    noted: Notify,
+}
 
 impl Gone {
     /// Notes who is not the same any longer in another file.
@@ -38,8 +44,18 @@ impl Gone {
     }
 
     fn note(&self, subjects: impl IntoIterator<Item = String>) {
-        let mut gone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = self.lock();
         gone.extend(subjects);
+        if !gone.is_empty() {
+            self.noted.notify_one();
+        }
+    }
+
+    /// Returns when somebody is noted, at once where somebody is already. One waits.
+    pub(in crate::authorization_server) async fn wait(&self) {
+        while self.lock().is_empty() {
+            self.noted.notified().await;
+        }
     }
 
     /// Notes whose grants in the store are of users who are gone.
@@ -89,7 +105,11 @@ impl Gone {
     }
 
     fn take(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,10 +141,13 @@ async fn end_of(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use mcp_gateway_oauth::{
         id::Id,
         session::user::{User, Users},
     };
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -183,7 +206,7 @@ mod tests {
         noted.note_changes(&before, &after);
         let expected = ["u:leaves", "u:new password"].map(str::to_owned);
         assert_eq!(noted.take(), BTreeSet::from(expected.clone()));
-        assert_eq!(*found.0.lock().unwrap(), BTreeSet::from(expected));
+        assert_eq!(*found.lock(), BTreeSet::from(expected));
         let ended = found.end(&store, &signing_in).await;
         let numbers: BTreeSet<_> = ended.iter().map(|(_, one)| one.id.as_bytes()[0]).collect();
         assert_eq!(numbers, BTreeSet::from([1, 2]));
@@ -202,5 +225,23 @@ mod tests {
         gone.note_changes(&all, &Users::default());
         let signing_in = PasswordSignIn::start(all).unwrap();
         assert!(gone.end(&store, &signing_in).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_when_somebody_is_noted_and_lasts_while_nobody_is() {
+        let gone = Gone::default();
+        let moment = Duration::from_secs(3600);
+        let (ana, nobody) = (users(&[("ana", None, "a")]), Users::default());
+        gone.note_changes(&ana, &ana);
+        assert!(timeout(moment, gone.wait()).await.is_err());
+        let (waited, ()) = tokio::join!(timeout(moment, gone.wait()), async {
+            sleep(moment / 2).await;
+            gone.note_changes(&ana, &nobody);
+        });
+        assert!(waited.is_ok());
+        // Somebody whose grants could not be ended is waited for no longer than somebody new.
+        assert!(timeout(moment, gone.wait()).await.is_ok());
+        assert_eq!(gone.take().len(), 1);
+        assert!(timeout(moment, gone.wait()).await.is_err());
     }
 }

@@ -7,10 +7,12 @@ use e2e::client::Call;
 use e2e::client::request;
 use e2e::client::sse::Events;
 use e2e::gateway::Gateway;
+use e2e::gateway::config::Config;
+use e2e::sign_in::with_authorization_server;
 use e2e::world::World;
 use http::Method;
 use serde_json::json;
-use test_support::budget;
+use test_support::{Key, budget};
 
 /// How long they are counted.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -69,6 +71,13 @@ async fn an_idle_process_sleeps() {
         call(&world).send().await;
         settles(&world.gateway).await;
     }
+}
+
+#[tokio::test]
+async fn an_idle_authorization_server_sleeps() {
+    let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]);
+    let gateway = Gateway::start(with_authorization_server(config).await).await;
+    settles(&gateway).await;
 }
 
 #[tokio::test]
