@@ -5,7 +5,7 @@
 //!
 //! A module names only those above it in this list (`gateway/tests/source_rules` enforces the order):
 //!
-//! * [`time`], [`similar`], [`scope`], [`scope_prefix`], [`principal`], [`endpoint_id`]: small values that all modules share.
+//! * [`bytewise`], [`time`], [`similar`], [`scope`], [`scope_prefix`], [`principal`], [`endpoint_id`]: small values that all modules share.
 //! * [`json`]: the strict reader of client bytes. [`sse`]: the events of a stream.
 //! * [`refusal`]: why a request is refused; the one table of reasons.
 //! * [`mcp`]: what is called? The table of methods, the message, the headers that mirror it.
@@ -18,6 +18,7 @@
 //! * [`why`]: what was found in a refused request and what was expected, for the operator's log.
 
 pub mod balance;
+pub mod bytewise;
 pub mod cel;
 pub mod endpoint_id;
 pub mod http;

@@ -74,18 +74,41 @@ struct Waiting {
     appended: u64,
     /// All bytes that were ever written or given up.
     done: u64,
-    /// The writing thread has nothing to do.
-    is_idle: bool,
+    /// What the writing thread does.
+    writer: WriterState,
     /// The writing thread is not to pause before the next write.
     is_urgent: bool,
+    /// Threads that wait until lines are written.
+    waiters: usize,
     /// No more lines will come.
     is_closed: bool,
+}
+
+/// What the writing thread does. Waking one that does not wait would cost a system call for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WriterState {
+    /// It writes, or is about to look for lines.
+    #[default]
+    Busy,
+    /// It waits for more lines to gather.
+    Pausing,
+    /// It waits for a line.
+    Idle,
 }
 
 impl Waiting {
     /// Bytes of the lines that wait, those that are being written included.
     const fn bytes(&self) -> u64 {
         self.appended - self.done
+    }
+
+    /// Notes what the writing thread does: it waits in this state, or is busy. Whether it waits.
+    const fn set_waiting(&mut self, is_so: bool, state: WriterState) -> bool {
+        self.writer = match is_so {
+            true => state,
+            false => WriterState::Busy,
+        };
+        is_so
     }
 
     /// Appends a line, unless there is no room.
@@ -108,21 +131,30 @@ impl Queue {
     fn append(&self, line: &[u8], is_urgent: bool) -> bool {
         let mut waiting = self.lock();
         let has_room = waiting.append(line);
-        let ends_pause = is_urgent || waiting.bytes() > WAITING_BYTES / 2;
-        let wakes = mem::take(&mut waiting.is_idle) || (ends_pause && !waiting.is_urgent);
-        waiting.is_urgent |= ends_pause;
-        drop(waiting);
-        if wakes {
+        waiting.is_urgent |= is_urgent || waiting.bytes() > WAITING_BYTES / 2;
+        self.wake(waiting);
+        has_room
+    }
+
+    /// Wakes the writing thread if it waits and has something to do.
+    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let has_work = match waiting.writer {
+            WriterState::Busy => false,
+            WriterState::Pausing => waiting.is_urgent || waiting.is_closed,
+            WriterState::Idle => !waiting.lines.is_empty() || waiting.is_closed,
+        };
+        if has_work {
+            waiting.writer = WriterState::Busy;
+            drop(waiting);
             self.wanted.notify_one();
         }
-        has_room
     }
 
     /// Waits for lines and swaps them with an empty buffer. Nothing is taken at the end.
     fn take(&self, empty: &mut Vec<u8>) {
         let has_none = |waiting: &mut Waiting| {
-            waiting.is_idle = waiting.lines.is_empty() && !waiting.is_closed;
-            waiting.is_idle
+            let has_none = waiting.lines.is_empty() && !waiting.is_closed;
+            waiting.set_waiting(has_none, WriterState::Idle)
         };
         let waited = self.wanted.wait_while(self.lock(), has_none);
         let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
@@ -132,17 +164,26 @@ impl Queue {
 
     /// Says that so many bytes are written or given up.
     fn set_done(&self, bytes: usize) {
-        self.lock().done += bytes as u64;
-        self.written.notify_all();
+        let mut waiting = self.lock();
+        waiting.done += bytes as u64;
+        let is_awaited = waiting.waiters > 0;
+        drop(waiting);
+        if is_awaited {
+            self.written.notify_all();
+        }
     }
 
     /// Lets lines gather for [`PAUSE`], unless one of them is urgent.
     fn pause(&self) {
-        let is_patient = |waiting: &mut Waiting| !waiting.is_urgent && !waiting.is_closed;
-        drop(
-            self.wanted
-                .wait_timeout_while(self.lock(), PAUSE, is_patient),
-        );
+        let is_patient = |waiting: &mut Waiting| {
+            let is_patient = !waiting.is_urgent && !waiting.is_closed;
+            waiting.set_waiting(is_patient, WriterState::Pausing)
+        };
+        let paused = self
+            .wanted
+            .wait_timeout_while(self.lock(), PAUSE, is_patient);
+        let (mut waiting, _) = paused.unwrap_or_else(PoisonError::into_inner);
+        waiting.writer = WriterState::Busy;
     }
 
     /// Waits until the lines that wait are written, or [`LAST_LINES`] have gone.
@@ -150,17 +191,20 @@ impl Queue {
         let mut waiting = self.lock();
         let end = waiting.appended;
         waiting.is_urgent = true;
-        self.wanted.notify_one();
+        waiting.waiters += 1;
+        self.wake(waiting);
         let is_before = |waiting: &mut Waiting| waiting.done < end;
-        drop(
-            self.written
-                .wait_timeout_while(waiting, LAST_LINES, is_before),
-        );
+        let waited = self
+            .written
+            .wait_timeout_while(self.lock(), LAST_LINES, is_before);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.waiters -= 1;
     }
 
     fn close(&self) {
-        self.lock().is_closed = true;
-        self.wanted.notify_one();
+        let mut waiting = self.lock();
+        waiting.is_closed = true;
+        self.wake(waiting);
     }
 }
 
@@ -213,10 +257,11 @@ impl LogWriter {
     }
 }
 
+/// For events of the operational log: they are rare, and the last ones before a crash matter, so they are written without a pause.
 impl Write for LogWriter {
     /// Takes all of `line`, which is a whole one.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.line(line);
+        self.line_through(line);
         Ok(line.len())
     }
 

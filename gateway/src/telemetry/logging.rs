@@ -93,8 +93,7 @@ where
     }
 }
 
-/// Writes each event on one line: texts of issuers and upstreams may have line breaks. Events are rare, and the last ones
-/// before a crash matter, so they are written without a pause.
+/// Writes each event on one line: texts of issuers and upstreams may have line breaks.
 struct OneLine(LogWriter);
 
 impl Write for OneLine {

@@ -77,6 +77,7 @@ const SEPARATE: &[(&str, &str)] = &[
 
 /// The modules of `gateway/core/src`, in the same order.
 const CORE: Layers = &[
+    &["bytewise"],
     &["time"],
     &["similar"],
     &["scope"],

@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::bytewise;
+
 /// The longest value that is shown, in characters.
 pub const MAX_FOUND: usize = 128;
 
@@ -17,15 +19,32 @@ const MAX_WORD: usize = 32;
 /// The characters of a longer word that are shown.
 const WORD_BEGIN: usize = 8;
 
-/// The first characters of a part of a compact JSON Web Token: `{"` in base64url.
-const TOKEN_BEGIN: &str = "eyJ";
-const TOKEN_BEGIN_END: char = 'J';
+/// The text of a credential: how it begins, and how much more of it there is at least.
+struct Credential {
+    begin: &'static str,
+    /// The last byte of the beginning.
+    end: u8,
+    /// What it is made of after its beginning.
+    is_part: fn(u8) -> bool,
+    /// The least number of bytes after its beginning.
+    least: usize,
+}
 
-/// The first characters of an API key of the gateway.
-const KEY_BEGIN: &str = "mgw_";
+/// A part of a compact JSON Web Token, of which 16 characters are treated as one. It begins with `{"` in base64url.
+const WEB_TOKEN: Credential = Credential {
+    begin: "eyJ",
+    end: b'J',
+    is_part: is_base64url,
+    least: 13,
+};
 
-/// A word that begins so and is at least this long is treated as a token, in characters.
-const TOKEN_PART: usize = 16;
+/// An API key of the gateway.
+const API_KEY: Credential = Credential {
+    begin: "mgw_",
+    end: b'_',
+    is_part: is_alphanumeric,
+    least: 16,
+};
 
 /// Says that something was left out.
 const CUT: &str = "...";
@@ -81,33 +100,25 @@ pub fn escaped(text: &str) -> impl fmt::Display {
 
 /// The part of a value before the text of a JSON Web Token or an API key, with the first characters of that.
 pub fn before_token(value: &str) -> &str {
-    before_web_token(before_api_key(value))
+    before(before(value, &API_KEY), &WEB_TOKEN)
 }
 
-fn before_api_key(value: &str) -> &str {
-    let is_key = |at: &usize| {
-        let rest = value.get(*at..).unwrap_or_default();
-        rest.bytes().take_while(u8::is_ascii_alphanumeric).count() >= TOKEN_PART
+fn before<'a>(value: &'a str, credential: &Credential) -> &'a str {
+    // One byte is found much faster than several, and most values do not have it.
+    let is_end = |word| bytewise::is(word, credential.end);
+    if !bytewise::any(value.as_bytes(), is_end) {
+        return value;
+    }
+    let ends = value.match_indices(char::from(credential.end));
+    let ends = ends.map(|(at, end)| at + end.len());
+    let mut begun = ends.filter(|end| head_to(value, *end).ends_with(credential.begin));
+    let has_rest = |end: &usize| {
+        let rest = value.get(*end..).unwrap_or_default().bytes();
+        rest.take_while(|byte| (credential.is_part)(*byte)).count() >= credential.least
     };
-    let begins = value.match_indices(KEY_BEGIN);
-    let mut begins = begins.map(|(at, begin)| at + begin.len());
-    begins.find(is_key).map_or(value, |at| head_to(value, at))
-}
-
-fn before_web_token(value: &str) -> &str {
-    let is_token = |at: &usize| {
-        let rest = value.get(*at..).unwrap_or_default();
-        rest.bytes().take_while(|byte| is_base64url(*byte)).count() >= TOKEN_PART
-    };
-    // One byte is found much faster than three, and most values do not have it.
-    let ends = value
-        .match_indices(TOKEN_BEGIN_END)
-        .map(|(at, end)| at + end.len());
-    let begins = ends.filter_map(|end| head_to(value, end).strip_suffix(TOKEN_BEGIN));
-    begins
-        .map(str::len)
-        .find(is_token)
-        .map_or(value, |at| head_to(value, at + TOKEN_BEGIN.len()))
+    begun
+        .find(has_rest)
+        .map_or(value, |end| head_to(value, end))
 }
 
 /// The first `length` characters.
@@ -144,7 +155,11 @@ fn escape(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
 }
 
 fn is_base64url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    is_alphanumeric(byte) || matches!(byte, b'-' | b'_')
+}
+
+fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
 }
 
 fn head_to(value: &str, end: usize) -> &str {

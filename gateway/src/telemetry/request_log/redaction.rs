@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use mcp_gateway_core::{
+    bytewise,
     mcp::envelope::has_control,
     refusal::found::{before_token, escaped, head},
 };
@@ -38,7 +39,11 @@ pub(crate) fn redact_detail(detail: &str) -> Cow<'_, str> {
 /// The name of a tool, prompt or resource. A resource's name is a URI; its query is left out, like that of a request, and its
 /// fragment.
 pub(crate) fn redact_name(name: &str) -> &str {
-    let end = name.find(['?', '#']);
+    let ends = |word| bytewise::is(word, b'?') | bytewise::is(word, b'#');
+    let end = match bytewise::any(name.as_bytes(), ends) {
+        true => name.find(['?', '#']),
+        false => None,
+    };
     redact(end.map_or(name, |end| head_to(name, end)))
 }
 

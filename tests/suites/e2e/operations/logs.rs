@@ -143,6 +143,33 @@ async fn a_stalled_log_reader_loses_lines_and_uses_bounded_memory_and_the_loss_i
 }
 
 #[tokio::test]
+async fn no_line_is_lost_at_the_end_of_the_process() {
+    const CALLS: usize = 200;
+    let (reader, writer) = pipe().unwrap();
+    let lines = std::thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map_while(Result::ok);
+        let lines = lines.map(|line| serde_json::from_str(&line).expect("each line is whole"));
+        lines.collect::<Vec<Value>>()
+    });
+    let mut setting = Setting::writing_to(writer).await;
+    for number in 0..CALLS {
+        let body = request(1, "prompts/get", json!({ "name": format!("n{number}") }));
+        setting.call(body).await;
+    }
+    // The last lines are still in their batch.
+    setting.ends().await;
+    let lines = lines.join().unwrap();
+    let calls = lines.iter().filter(|line| line["message"] == "request");
+    let calls = calls.filter(|line| line["mcp_method"] == "prompts/get");
+    let names: Vec<_> = calls
+        .map(|line| line["mcp_name"].as_str().unwrap())
+        .collect();
+    let expected: Vec<_> = (0..CALLS).map(|number| format!("n{number}")).collect();
+    assert_eq!(names, expected);
+    assert_eq!(lines.last().unwrap()["message"], "shutdown complete");
+}
+
+#[tokio::test]
 async fn the_exit_does_not_wait_for_a_stalled_log_reader() {
     let (mut reader, writer) = pipe().unwrap();
     let mut setting = Setting::writing_to(writer).await;
