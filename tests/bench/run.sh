@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Measures the gateway against HAProxy, nginx and no proxy at all, side by side on one pinned core, and prints the
+# Measures the gateway against HAProxy, nginx, Envoy and no proxy at all, side by side on one pinned core, and prints the
 # tables. `--quick` takes some minutes; README.md beside this file says how to read them. `--check` times nothing: it
-# starts everything with debug builds and checks the answers.
+# starts everything with debug builds and checks the answers. `--scale` measures the gateway alone against sizes.
 #
-#   tests/bench/run.sh [--quick] [--rounds N] [--tests NAMES] [--only SERVERS] [--check]
+#   tests/bench/run.sh [--quick] [--rounds N] [--tests NAMES] [--only SERVERS] [--base BINARY] [--check]
+#   tests/bench/run.sh --scale [--rounds N] [--tests SUBJECTS] [--principals N]
 set -euo pipefail
+export BENCH_FROM="$PWD" # where paths of options begin
 cd "$(dirname "$0")"
 
 say() {
@@ -29,8 +31,12 @@ EOF
   chmod 600 ./*.key rsa.pem leaf.both.pem
 }
 
+script=bench.py report=report.py results=results.jsonl written=report.md
+if [[ " $* " == *" --scale "* ]]; then
+  script=scale.py report=scale_report.py results=scale.jsonl written=scale.md
+fi
 case " $* " in
-  *" --help "* | *" -h "*) exec python3 bench.py --help ;;
+  *" --help "* | *" -h "*) exec python3 "$script" --help ;;
 esac
 
 target="$(realpath -m "${CARGO_TARGET_DIR:-../../target}")"
@@ -39,6 +45,7 @@ if [[ " $* " == *" --check "* ]]; then
   export PROXY_CPU="" LOAD_CPU="" BENCH_NICE=""
 else
   is_check="" profile=dist tokens=20000 descriptors=20000
+  [ "$script" = bench.py ] || tokens=100 # each principal's token is signed when it is needed
   [ "$(nproc)" -ge 2 ] || { say "needs two processors: one for the proxy, one for the load"; exit 1; }
 fi
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge "$descriptors" ] ||
@@ -67,8 +74,8 @@ export GATEWAY_BIN
 "$BENCH_TOOL" mint --dir "$BENCH_DIR" --many "$tokens"
 
 failed=0
-python3 bench.py "$@" || failed=$?
-if [ -z "$is_check" ] && [ -s "$BENCH_DIR/results.jsonl" ]; then
-  python3 report.py | tee "$BENCH_DIR/report.md"
+python3 "$script" "$@" || failed=$?
+if [ -z "$is_check" ] && [ -s "$BENCH_DIR/$results" ]; then
+  python3 "$report" | tee "$BENCH_DIR/$written"
 fi
 exit "$failed"

@@ -15,6 +15,8 @@ HERE = Path(__file__).resolve().parent
 DIR = Path(os.environ["BENCH_DIR"])
 # Not beside the files that the gateway watches: each line written there would wake it.
 LOGS = DIR / "logs"
+# What setup.sh beside this file installs from PyPI.
+PACKAGES = HERE.parent.parent / ".tools/bench"
 TOOL = os.environ["BENCH_TOOL"]
 GATEWAY = os.environ["GATEWAY_BIN"]
 # Empty: any processor.
@@ -62,14 +64,30 @@ def nginx(port):
     return [program("nginx"), "-p", DIR, "-c", render("nginx.conf", "nginx.conf", port)]
 
 
-def gateway(name, port, access="false", audit="false"):
+def envoy(port):
+    config = render("envoy.yaml", "envoy.yaml", port)
+    found = next(PACKAGES.glob("lib/python*/site-packages/envoy/_bin/envoy"), None)
+    return [found, "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+
+
+def sdk(port):
+    found = PACKAGES / "bin/python"
+    return [found if found.exists() else None, HERE / "anchors/sdk_server.py", port, DIR / "jwks.json"]
+
+
+def gateway(name, port, access="false", audit="false", binary=GATEWAY):
     config = render("gateway.yaml", f"{name}.yaml", port, ADMIN_PORT=port + 100, ACCESS=access, AUDIT=audit)
-    return [GATEWAY, "run", "--config", config]
+    return [binary, "run", "--config", config]
+
+
+# Where a call is answered, and what its answer has.
+PATHS = {"/mcp": b'"isError":false', "/mcp-sse": b"id: 2"}
 
 
 class Server:
-    def __init__(self, name, port, command=None, tls=True, checks=False, cpu=PROXY_CPU, quiet=False):
+    def __init__(self, name, port, command=None, tls=True, checks=False, cpu=PROXY_CPU, quiet=False, paths=PATHS):
         self.name, self.command, self.checks, self.cpu = name, command, checks, cpu
+        self.paths = paths
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
         self.log = "/dev/null" if quiet else LOGS / f"{name}.log"
         self.proc = self.pid = None
@@ -150,10 +168,10 @@ def upstream():
     return Server("upstream", PORT, command, tls=False, cpu=LOAD_CPU)
 
 
-def compared(upstream):
-    """Every server that is measured, and the names of those that are not installed.
+def compared(upstream, base=None):
+    """Every server that is measured, and the names of those that are not installed. `base` is another build of the gateway.
 
-    The first two are the upstream itself, so their CPU time is the upstream's own.
+    The first two are the upstream itself, so their CPU time is the upstream's own. `sdk` is an MCP server that checks tokens itself.
     """
     direct = [Server("direct", PORT, tls=False), Server("direct-tls", PORT + 1)]
     for server in direct:
@@ -165,6 +183,12 @@ def compared(upstream):
         Server("gateway-log", PORT + 5, gateway("gateway-log", PORT + 5, access="true"), checks=True, quiet=True),
         Server("gateway-audit", PORT + 6, gateway("gateway-audit", PORT + 6, access="true", audit="true"), checks=True, quiet=True),
     ]
+    servers += [
+        Server("envoy", PORT + 7, envoy(PORT + 7), checks=True),
+        Server("sdk", PORT + 8, sdk(PORT + 8), tls=False, checks=True, paths={"/mcp": PATHS["/mcp"]}),
+    ]
+    if base:
+        servers.append(Server("gateway-base", PORT + 9, gateway("gateway-base", PORT + 9, binary=base), checks=True))
     missing = [server for server in servers if server.command and not server.command[0]]
     return [server for server in servers if server not in missing], [server.name for server in missing]
 
@@ -176,7 +200,7 @@ def token(file="hot.txt"):
 def preflight(server):
     """The answers that are wrong. A figure counts only for a proxy that serves what it must and refuses what it must."""
     wrong = []
-    for path, mark in (("/mcp", b'"isError":false'), ("/mcp-sse", b"id: 2")):
+    for path, mark in server.paths.items():
         status, body = server.post(path, token())
         if status != 200 or mark not in body:
             wrong.append(f"good token at {path}: {status}")

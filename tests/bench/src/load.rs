@@ -145,7 +145,18 @@ impl Stats {
 }
 
 async fn one(client: &Client, conn: &mut Conn) -> R<()> {
-    let resp = conn.send(client.request("POST", BODY)).await?;
+    answered(conn, client.request("POST", BODY)).await
+}
+
+/// One call with this token.
+pub async fn one_with(client: &Client, conn: &mut Conn, token: &str) -> R<()> {
+    let mut request = client.request("POST", BODY);
+    request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);
+    answered(conn, request).await
+}
+
+async fn answered(conn: &mut Conn, request: Request<Full<Bytes>>) -> R<()> {
+    let resp = conn.send(request).await?;
     let ok = resp.status().is_success();
     resp.into_body().collect().await?;
     if ok { Ok(()) } else { Err("status".into()) }

@@ -1,6 +1,7 @@
 //! One small binary for everything the benchmark needs that wrk and h2load lack.
 mod load;
 mod mint;
+mod principals;
 mod sse;
 mod upstream;
 
@@ -22,6 +23,8 @@ enum Cmd {
     Pace(load::PaceArgs),
     /// One new TLS connection per request: handshakes per second.
     Conn(load::ConnArgs),
+    /// Calls of many distinct principals, as standard input says.
+    Principals(principals::Args),
     /// Hold N event streams: proxy memory per stream and event latency.
     Sse(sse::Args),
 }
@@ -37,6 +40,7 @@ fn main() {
             Cmd::Mint(a) => mint::run(a),
             Cmd::Pace(a) => load::pace(a).await,
             Cmd::Conn(a) => load::conn(a).await,
+            Cmd::Principals(a) => principals::run(a).await,
             Cmd::Sse(a) => sse::run(a).await,
         }
     });

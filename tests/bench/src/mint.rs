@@ -21,13 +21,17 @@ pub struct Args {
     many: usize,
 }
 
-struct Minter {
+pub struct Minter {
     key: Key,
     now: i64,
 }
 
 impl Minter {
-    fn claims(&self, user: usize) -> Value {
+    pub fn new(key: Key) -> Self {
+        Self { key, now: now() }
+    }
+
+    pub fn claims(&self, user: usize) -> Value {
         json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": format!("user-{user:06}"), "scope": SCOPE,
             "client_id": "https://client.bench.test/metadata.json", "azp": "bench-client",
@@ -37,7 +41,7 @@ impl Minter {
         })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub fn sign(&self, claims: &Value) -> String {
         let header = json!({"alg": self.key.algorithm(), "kid": self.key.id, "typ": "at+jwt"});
         self.key.sign(&header.to_string(), &claims.to_string())
     }
@@ -54,7 +58,7 @@ pub fn run(a: Args) {
     let put = |file: &str, text: String| fs::write(format!("{}/{file}", a.dir), text).unwrap();
     let pkcs8 = PrivatePkcs8KeyDer::from_pem_file(format!("{}/rsa.pem", a.dir)).unwrap();
     let pair = KeyPair::rsa_from_pkcs8(pkcs8.secret_pkcs8_der());
-    let minter = Minter { key: Key::new("bench-rsa", pair), now: now() };
+    let minter = Minter::new(Key::new("bench-rsa", pair));
     put("jwks.json", key_set(&[&minter.key]).to_string());
     let hot = minter.sign(&minter.claims(0));
     put("many.txt", (1..=a.many).map(|user| minter.sign(&minter.claims(user)) + "\n").collect());

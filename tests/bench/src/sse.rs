@@ -23,6 +23,9 @@ pub struct Args {
     /// Hold this long once all are open.
     #[arg(long, default_value_t = 5.0)]
     secs: f64,
+    /// After the report, keep them open until standard input ends.
+    #[arg(long)]
+    hold: bool,
     /// Processes whose memory to sample (a proxy's master and workers).
     #[arg(long, value_delimiter = ',')]
     pids: Vec<u32>,
@@ -128,5 +131,9 @@ pub async fn run(a: Args) {
             "kib_per_stream": (after.0 as f64 - before.0 as f64) / n,
         })
     );
+    drop(s);
+    if a.hold {
+        let _ = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await;
+    }
     std::process::exit(0); // drop thousands of streams at once
 }
