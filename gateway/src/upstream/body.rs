@@ -1,4 +1,4 @@
-//! The body of an upstream's answer: that of HTTP/1.1 polls its connection.
+//! The body of an upstream's answer: that of HTTP/1.1 reads from its connection.
 
 use std::{
     pin::Pin,
@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
+use mcp_gateway_core::http::answer::framing::Framing;
 
 use super::{error::BrokenOff, http2::StreamBody, link::Link, pool::Pool};
 use crate::limits::overload::activity::ACTIVITY;
@@ -27,9 +28,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let frame = match &mut *self {
-            Self::Http1(body) => {
-                ready!(body.poll_frame(cx)).map(|frame| frame.map_err(|_| BrokenOff))
-            }
+            Self::Http1(body) => ready!(body.poll_data(cx)).map(|data| data.map(Frame::data)),
             Self::Http2(body) => {
                 ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(|_| BrokenOff))
             }
@@ -39,14 +38,17 @@ impl Body for UpstreamBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(body) => body.body.is_end_stream(),
+            Self::Http1(body) => body.framing.is_complete(),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(body) => body.body.size_hint(),
+            Self::Http1(body) => {
+                let left = body.framing.left();
+                left.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
             Self::Http2(body) => body.size_hint(),
         }
     }
@@ -55,42 +57,34 @@ impl Body for UpstreamBody {
 /// The body of an answer over HTTP/1.1. When it is read to its end, its connection returns to the pool; when it is dropped
 /// before, the connection closes.
 pub(crate) struct LinkBody {
-    body: Incoming,
-    /// None once the connection is back in the pool.
+    framing: Framing,
+    /// None once the connection is back in the pool, or has broken off.
     link: Option<Link>,
     pool: Arc<Pool>,
 }
 
 impl LinkBody {
-    /// The body of the answer that came over `link`, which returns to `pool`.
-    pub(super) const fn new(body: Incoming, link: Link, pool: Arc<Pool>) -> Self {
+    /// The body of the answer that comes over `link`, which returns to `pool`.
+    pub(super) const fn new(framing: Framing, link: Link, pool: Arc<Pool>) -> Self {
         Self {
-            body,
+            framing,
             link: Some(link),
             pool,
         }
     }
 
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending => {
-                if let Some(link) = &mut self.link {
-                    link.drive(cx);
-                }
-                Pin::new(&mut self.body).poll_frame(cx)
-            }
-            ready => ready,
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        let Some(link) = &mut self.link else {
+            return Poll::Ready(None);
         };
-        if frame.is_ready() {
-            ACTIVITY.note();
+        let data = ready!(link.poll_body(&mut self.framing, cx));
+        ACTIVITY.note();
+        match data {
+            Some(Err(_)) => self.link = None,
+            None => self.return_link(),
+            Some(Ok(_)) => {}
         }
-        if matches!(frame, Poll::Ready(None)) {
-            self.return_link();
-        }
-        frame
+        Poll::Ready(data)
     }
 
     fn return_link(&mut self) {
@@ -102,7 +96,7 @@ impl LinkBody {
 
 impl Drop for LinkBody {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.framing.is_complete() {
             self.return_link();
         }
     }

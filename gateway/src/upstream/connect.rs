@@ -3,7 +3,6 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use http::Uri;
-use hyper::client::conn::http1;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{net::UnixStream, time::timeout};
@@ -20,10 +19,6 @@ use super::{
     wire::Wire,
 };
 use crate::config::{Upstream, UpstreamTarget};
-
-/// Size of the read buffer, in bytes: for the response head, and for each read of the body. Small, because an open event
-/// stream holds it as long as it lives.
-const READ_BUFFER: usize = 8 * 1024;
 
 /// TCP keep-alive towards the upstream. The gateway's comments keep a stream alive for the client, so the gateway itself
 /// must detect a dead upstream.
@@ -154,13 +149,7 @@ impl Connector {
         if self.version == Version::Http2 || wire.chose_http2() {
             return Ok(Opened::Http2(wire));
         }
-        let handshake = http1::Builder::new()
-            .read_buf_exact_size(Some(READ_BUFFER))
-            .handshake(wire);
-        let own = self.own_certificate();
-        let handshake = handshake.await;
-        let (sender, connection) = handshake.map_err(|error| words::cause(&error, own))?;
-        Ok(Opened::Http1(Link::new(sender, connection, own)))
+        Ok(Opened::Http1(Link::new(wire, self.own_certificate())))
     }
 
     async fn wire(&self, uri: &Uri) -> Result<Wire, String> {

@@ -3,7 +3,7 @@
 //! * [`balance`] spreads calls over the endpoints;
 //! * [`endpoint`] is one instance of the server: its address and its connections, [`addresses`] are those of its host;
 //! * [`wire`] is the byte stream of a connection, [`connect`] opens one over TCP, TLS or a unix socket; [`tls`] is who is expected there;
-//! * [`link`] is a connection in use, driven by the request that uses it;
+//! * [`link`] is a connection of HTTP/1.1 in use, read and written by the request that uses it; [`sending`] is that request as bytes;
 //! * [`pool`] holds idle connections between two requests;
 //! * [`body`] is the body of an answer, which returns its connection to the pool;
 //! * [`http2`] shares connections between requests, for upstreams that speak HTTP/2.
@@ -17,6 +17,7 @@ mod error;
 mod http2;
 mod link;
 mod pool;
+mod sending;
 #[cfg(test)]
 pub(crate) mod test_server;
 mod tls;

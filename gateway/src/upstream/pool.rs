@@ -1,7 +1,7 @@
 //! Idle connections to one upstream.
 //!
-//! The newest one is used first, so that the others can time out and close. A connection is checked when it returns and
-//! again before it is used: one that the upstream has closed is not used. A sweep closes unused ones.
+//! The newest one is used first, so that the others can time out and close. One that the upstream has closed is noticed when it is
+//! used ([`Unanswered::Unsent`](super::link::Unanswered::Unsent)), and the next one is taken. A sweep closes unused ones.
 
 use std::{
     fmt,
@@ -43,19 +43,19 @@ impl Pool {
         })
     }
 
-    /// The connection that returned last, if one is still usable.
+    /// The connection that returned last, if it is not too old. The upstream may have closed it.
     pub(super) fn take(&self) -> Option<Link> {
         loop {
-            let (since, mut link, _) = self.lock().links.pop()?;
-            if since.elapsed() < self.keep_alive && link.is_ready() {
+            let (since, link, _) = self.lock().links.pop()?;
+            if since.elapsed() < self.keep_alive {
                 return Some(link);
             }
         }
     }
 
     /// Stores a connection whose answer has been read to its end, if it can be used again.
-    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
-        if !link.is_ready() {
+    pub(super) fn put(self: &Arc<Self>, link: Link) {
+        if !link.is_done() {
             return;
         }
         let mut kept = self.lock();

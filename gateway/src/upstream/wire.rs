@@ -2,15 +2,20 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use bytes::Bytes;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
+
+/// Bytes that are read at once, at most.
+const READ_BYTES: usize = 8 * 1024;
 
 /// The byte stream of a connection.
 pub(super) enum Wire {
@@ -38,6 +43,18 @@ impl Wire {
             Self::Tls(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
             Self::Tcp(_) | Self::Unix(_) => false,
         }
+    }
+
+    /// The next bytes, in memory of just their length; none once the upstream has closed the connection. While there are none, no
+    /// memory waits for them.
+    ///
+    /// # Errors
+    /// The connection broke off.
+    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(self.pinned().poll_read(cx, read.unfilled()))?;
+        Poll::Ready(Ok(Bytes::copy_from_slice(read.filled())))
     }
 
     fn pinned(&mut self) -> Pin<&mut dyn Duplex> {

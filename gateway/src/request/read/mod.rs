@@ -175,8 +175,8 @@ fn refuse_version(exchange: &mut Exchange<'_>, message: &Message) -> Result<(), 
             let listed = supported.versions().iter().map(String::as_str);
             let sent = message
                 .version
-                .as_ref()
-                .or(message.proposed_version.as_ref());
+                .as_deref()
+                .or(message.proposed_version.as_deref());
             let found = sent.map_or(
                 "no MCP-Protocol-Version header, which means",
                 |_| "protocol version",
