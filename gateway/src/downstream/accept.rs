@@ -206,28 +206,45 @@ fn admit_connection(
     if let Err(error) = set_socket_options(&tcp) {
         tracing::debug!("cannot set the options of a client's socket: {error}");
     }
-    let mut connection = Connection::new(gateway.clone(), peer, permit);
+    let mut connection = Box::new(Connection::new(gateway.clone(), peer, permit));
     connection.set_peer(peer, slot);
     let gateway = gateway.clone();
+    // What a connection needs until it is open is dropped then.
+    let opening = Box::pin(open_connection(
+        tcp,
+        address,
+        settings,
+        connection,
+        gateway.clone(),
+    ));
     tokio::spawn(async move {
         let _open = Counted::new(gateway.metrics().connections_active.clone());
-        let mut tcp = tcp;
-        if settings.proxy_protocol {
-            match read_proxy_header(&mut tcp, address, &gateway).await {
-                Ok((peer, slot)) => connection.set_peer(peer, slot),
-                Err(cause) => return count_rejected(gateway.metrics(), cause),
-            }
-        }
-        let head_allowance = connection.head_allowance();
-        match handshake(tcp, settings.tls, head_allowance, &gateway).await {
-            Ok((stream, tls)) => connection.serve(stream, tls).await,
-            Err(problem) => {
-                let client = connection.address().known().unwrap_or_else(|| address.ip());
-                let cause = RejectionCause::of_handshake(client, problem);
-                count_rejected(gateway.metrics(), cause);
-            }
+        match opening.await {
+            Ok((connection, stream, tls)) => connection.serve(stream, tls).await,
+            Err(cause) => count_rejected(gateway.metrics(), cause),
         }
     });
+}
+
+/// Reads what comes before the first request: the PROXY protocol header and the TLS handshake.
+async fn open_connection(
+    mut tcp: TcpStream,
+    address: SocketAddr,
+    settings: ListenerSettings,
+    mut connection: Box<Connection>,
+    gateway: Arc<Gateway>,
+) -> Result<(Box<Connection>, Stream, TlsInfo), RejectionCause> {
+    if settings.proxy_protocol {
+        let (peer, slot) = read_proxy_header(&mut tcp, address, &gateway).await?;
+        connection.set_peer(peer, slot);
+    }
+    let head_allowance = connection.head_allowance();
+    let opened = handshake(tcp, settings.tls, head_allowance, &gateway).await;
+    let (stream, tls) = opened.map_err(|problem| {
+        let client = connection.address().known().unwrap_or_else(|| address.ip());
+        RejectionCause::of_handshake(client, problem)
+    })?;
+    Ok((connection, stream, tls))
 }
 
 /// Rejects a connection that does not come from a trusted proxy where the listener requires one (`proxy_protocol`), and

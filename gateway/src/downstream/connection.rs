@@ -7,6 +7,7 @@
 use std::{
     future::pending,
     net::IpAddr,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::BytesMut;
 use mcp_gateway_core::{http::client_address::ClientAddress, refusal::reason::Reason};
 use pingora::{
@@ -39,10 +39,17 @@ use crate::{
         rejected::{RejectionCause, count_rejected},
     },
     request::{
-        exchange::Exchange,
+        exchange::{Broken, Exchange},
         pipeline,
-        record::{client::Client, guard::RecordGuard},
-        response::{relay, respond, write::within},
+        record::{Record, client::Client, guard::RecordGuard},
+        response::{
+            relay::{self, Relay},
+            respond,
+            write::{
+                client_side::{BareStream, ClientSide, RESET_DELAY},
+                within,
+            },
+        },
         tls_info::TlsInfo,
     },
 };
@@ -57,6 +64,9 @@ use crate::{
 /// Room for the head of the next request on a persistent connection, in bytes. It grows for a longer head.
 const NEXT_HEAD: usize = 4096;
 
+/// How long Pingora waits for the first request, in seconds. The header deadline is usually shorter.
+const FIRST_REQUEST: u64 = 60;
+
 /// How long an idle connection may still send a request when the gateway drains. A request that is already on its way is
 /// answered, as the last one of the connection.
 const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
@@ -64,8 +74,23 @@ const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 /// Streams of one HTTP/2 connection that may be reset before they are answered, in excess of those that are answered.
 const MAX_RESET_STREAMS: usize = 100;
 
-/// How long the frames of an incomplete answer have until the stream is reset.
-const RESET_DELAY: Duration = Duration::from_millis(10);
+/// What a connection continues with.
+type Next = (Stream, HttpPersistentSettings);
+
+/// What is left of a request.
+enum Rest<'a> {
+    /// Its answer is written; this is its session.
+    Nothing(Box<ServerSession>),
+    /// The rest of an event stream, without a session.
+    Stream(Box<Streaming<'a>>),
+}
+
+/// An event stream after the head of its answer.
+struct Streaming<'a> {
+    relay: Relay,
+    client: BareStream,
+    guard: Box<RecordGuard<'a>>,
+}
 
 /// One client connection; it holds its permit and its slot until it is dropped.
 pub(crate) struct Connection {
@@ -131,14 +156,13 @@ impl Connection {
     }
 
     /// Serves the connection until it closes. `tls` is what its TLS handshake said.
-    pub(crate) async fn serve(mut self, stream: Stream, tls: TlsInfo) {
+    pub(crate) async fn serve(mut self: Box<Self>, stream: Stream, tls: TlsInfo) {
         self.tls = tls;
-        let draining = self.draining.clone();
-        let connection = Arc::new(self);
+        let connection: Arc<Self> = Arc::from(self);
         let serve = async {
             match stream.selected_alpn_proto() {
-                Some(ALPN::H2) => connection.serve_http2(stream, draining).await,
-                _ => drop(connection.process_new(stream, &draining).await),
+                Some(ALPN::H2) => Box::pin(connection.serve_http2(stream)).await,
+                _ => connection.serve_http1(stream).await,
             }
         };
         tokio::select! {
@@ -147,8 +171,110 @@ impl Connection {
         }
     }
 
+    /// Serves an HTTP/1.1 connection, one request after the other. While it waits, the connection holds only what it waits with.
+    async fn serve_http1(&self, stream: Stream) {
+        let mut session = Box::new(ServerSession::new_http1(stream));
+        session.set_keepalive(Some(FIRST_REQUEST));
+        loop {
+            let next = match Box::pin(self.request(session)).await {
+                Some(Rest::Nothing(session)) => Box::pin(self.finish(session)).await,
+                Some(Rest::Stream(streaming)) => Box::pin(self.stream(streaming)).await,
+                None => None,
+            };
+            let Some((stream, settings)) = next else {
+                return;
+            };
+            let Some((stream, settings)) = Box::pin(self.next_request(stream, settings)).await
+            else {
+                return;
+            };
+            session = Box::new(ServerSession::new_http1(stream));
+            settings.apply_to_session(&mut session);
+        }
+    }
+
+    /// Reads a request and answers it, up to the rest of an event stream; none if the connection is to close.
+    async fn request<'a>(&'a self, mut session: Box<ServerSession>) -> Option<Rest<'a>> {
+        let snapshot = self.gateway.snapshot();
+        self.read_head(&mut session, &snapshot).await?;
+        let (mut guard, next) = self.answer(&mut session, snapshot).await;
+        let next = match next {
+            Ok(Some(relay)) if relay.is_stream() && BareStream::may_leave(&session) => {
+                return self.leave(*session, relay, guard).await.map(Rest::Stream);
+            }
+            next => next,
+        };
+        let ended = self.relay(next, &mut session, &mut guard.record).await;
+        if session.is_http2() {
+            self.count_reset_stream(ended.is_ok() || session.response_written().is_some());
+        }
+        guard.finish(session.body_bytes_sent());
+        if ended.is_err() {
+            // The data relayed so far is still sent. Without the final frame, the client sees that the answer is incomplete.
+            if session.is_http2() {
+                sleep(RESET_DELAY).await;
+            }
+            session.shutdown().await;
+            return None;
+        }
+        Some(Rest::Nothing(session))
+    }
+
+    /// Leaves the session of an event stream.
+    async fn leave<'a>(
+        &self,
+        session: ServerSession,
+        relay: Relay,
+        mut guard: Box<RecordGuard<'a>>,
+    ) -> Option<Box<Streaming<'a>>> {
+        let Ok(client) = BareStream::leave(session).await else {
+            self.note_broken(&mut guard.record);
+            guard.finish(0);
+            return None;
+        };
+        Some(Box::new(Streaming {
+            relay,
+            client,
+            guard,
+        }))
+    }
+
+    /// Relays the rest of an event stream. Returns what the connection continues with.
+    async fn stream(&self, mut streaming: Box<Streaming<'_>>) -> Option<Next> {
+        let Streaming {
+            relay,
+            client,
+            guard,
+        } = &mut *streaming;
+        let metrics = self.gateway.metrics();
+        let client = ClientSide::Bare(client);
+        let ended = relay::relay(relay, client, &mut guard.record, metrics).await;
+        let Streaming {
+            relay,
+            client,
+            mut guard,
+        } = *streaming;
+        drop(relay);
+        if ended.is_err() {
+            self.note_broken(&mut guard.record);
+        }
+        guard.finish(client.body_bytes());
+        Box::pin(client.end(ended.is_ok())).await
+    }
+
+    /// Ends a request whose answer is complete. Returns what the connection continues with.
+    async fn finish(&self, session: Box<ServerSession>) -> Option<Next> {
+        let settings = HttpPersistentSettings::for_session(&session);
+        let write_idle = session.get_write_timeout();
+        let finished = within(write_idle, session.finish()).await;
+        // Extra bytes after a request are not treated as a second request: the connection closes after this answer.
+        let (stream, _) = finished.ok()??.into_parts();
+        Some((stream, settings))
+    }
+
     /// Serves an HTTP/2 connection until it closes, sends no request in time, or resets too many streams.
-    async fn serve_http2(self: &Arc<Self>, stream: Stream, mut draining: watch::Receiver<bool>) {
+    async fn serve_http2(self: &Arc<Self>, stream: Stream) {
+        let mut draining = self.draining.clone();
         // Pingora sends GOAWAY when this turns true.
         let ending = watch::Sender::new(false);
         let watched = ending.subscribe();
@@ -253,7 +379,12 @@ impl Connection {
         None
     }
 
-    async fn exchange(&self, session: &mut ServerSession, snapshot: Arc<Snapshot>) -> Option<()> {
+    /// Answers a request whose head has been read. The rest of the answer may still have to be relayed.
+    async fn answer<'a>(
+        &'a self,
+        session: &mut ServerSession,
+        snapshot: Arc<Snapshot>,
+    ) -> (Box<RecordGuard<'a>>, Result<Option<Relay>, Broken>) {
         session.set_write_timeout(Some(snapshot.timeouts.write_idle));
         session.set_read_timeout(None);
         if self.gateway.process_state().is_draining() {
@@ -271,48 +402,47 @@ impl Connection {
         let tls = (&self.tls, certificate);
         let mut exchange = Exchange::new(session, tls, snapshot, gateway, record);
         let next = Box::pin(pipeline::run(&mut exchange)).await;
+        drop(exchange);
+        (guard, next)
+    }
+
+    /// Relays the rest of an answer, if there is any.
+    async fn relay(
+        &self,
+        next: Result<Option<Relay>, Broken>,
+        session: &mut ServerSession,
+        record: &mut Record,
+    ) -> Result<(), Broken> {
         let ended = match next {
             Ok(None) => Ok(()),
-            Ok(Some(relay)) => {
-                let metrics = gateway.metrics();
-                Box::pin(relay::relay(relay, session, &mut guard.record, metrics)).await
+            Ok(Some(mut rest)) => {
+                let metrics = self.gateway.metrics();
+                let client = ClientSide::Session(session);
+                Box::pin(relay::relay(&mut rest, client, record, metrics)).await
             }
             Err(broken) => Err(broken),
         };
         if ended.is_err() {
-            guard
-                .record
-                .set_broken_by(match gateway.process_state().is_cut() {
-                    true => BrokenBy::Gateway,
-                    false => BrokenBy::Client,
-                });
+            self.note_broken(record);
         }
-        if session.is_http2() {
-            self.count_reset_stream(ended.is_ok() || session.response_written().is_some());
-        }
-        guard.finish(session.body_bytes_sent());
-        if ended.is_err() {
-            // The data relayed so far is still sent. Without the final frame, the client sees that the answer is incomplete.
-            // An HTTP/2 reset would arrive before the data.
-            if session.is_http2() {
-                sleep(RESET_DELAY).await;
-            }
-            session.shutdown().await;
-        }
-        ended.ok()
+        ended
+    }
+
+    /// Records who ended an answer before it was complete, if that is not known yet.
+    fn note_broken(&self, record: &mut Record) {
+        record.set_broken_by(match self.gateway.process_state().is_cut() {
+            true => BrokenBy::Gateway,
+            false => BrokenBy::Client,
+        });
     }
 
     /// Waits for the next request on a persistent connection, without a session in memory.
     async fn next_request(
         &self,
-        session: Box<ServerSession>,
-        idle: Duration,
-    ) -> Option<ReusedHttpStream> {
-        let mut settings = HttpPersistentSettings::for_session(&session);
-        let write_idle = session.get_write_timeout();
-        let finished = within(write_idle, session.finish()).await;
-        // Extra bytes after a request are not treated as a second request: the connection closes after this answer.
-        let (mut stream, _) = finished.ok()??.into_parts();
+        mut stream: Stream,
+        mut settings: HttpPersistentSettings,
+    ) -> Option<Next> {
+        let idle = self.gateway.snapshot().timeouts.keep_alive;
         let mut head = BytesMut::with_capacity(NEXT_HEAD);
         let mut draining = self.gateway.process_state().draining();
         let read = tokio::select! {
@@ -324,7 +454,7 @@ impl Connection {
             return None;
         }
         settings.set_pipelined_prefix(head);
-        Some(ReusedHttpStream::new(stream, Some(settings)))
+        Some((stream, settings))
     }
 }
 
@@ -353,19 +483,36 @@ fn has_too_many_fields(error: &pingora::Error) -> bool {
     cause.is_some_and(|cause| cause.to_string() == "too many headers")
 }
 
-#[async_trait]
+/// One request of an HTTP/2 connection.
+async fn serve_http2_stream(connection: &Connection, session: Box<ServerSession>) {
+    match Box::pin(connection.request(session)).await {
+        Some(Rest::Nothing(session)) => drop(Box::pin(connection.finish(session)).await),
+        Some(Rest::Stream(streaming)) => {
+            // Its head was written, so it was answered.
+            connection.count_reset_stream(true);
+            drop(Box::pin(connection.stream(streaming)).await);
+        }
+        None => {}
+    }
+}
+
 impl HttpServerApp for Connection {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    // Not an `async fn`: its future would hold the session twice.
+    fn process_new_http<'a, 'b, 'c>(
+        self: &'a Arc<Self>,
         session: ServerSession,
-        _: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let mut session = Box::new(session);
-        let snapshot = self.gateway.snapshot();
-        let idle = snapshot.timeouts.keep_alive;
-        Box::pin(self.read_head(&mut session, &snapshot)).await?;
-        self.exchange(&mut session, snapshot).await?;
-        Box::pin(self.next_request(session, idle)).await
+        _: &'b ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        let session = Box::new(session);
+        Box::pin(async move {
+            serve_http2_stream(self, session).await;
+            None
+        })
     }
 
     fn h2_options(&self) -> Option<H2Options> {

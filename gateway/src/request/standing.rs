@@ -14,7 +14,7 @@ use std::{borrow::Cow, fmt, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderValue,
     header::{AUTHORIZATION, ORIGIN},
 };
 use mcp_gateway_core::{
@@ -145,6 +145,11 @@ pub(crate) struct Standing {
     lost: Option<Lost>,
 }
 
+/// A value in memory of its own: that of a request keeps the whole head in memory.
+fn copied(value: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(value.as_bytes()).ok()
+}
+
 impl Standing {
     /// The right of the caller whose request was just permitted.
     pub(crate) fn of(
@@ -162,7 +167,10 @@ impl Standing {
         let sent = &exchange.session.req_header().headers;
         let key_header = resource.verifiers.api_keys().header().cloned();
         let kept = [AUTHORIZATION, ORIGIN].into_iter().chain(key_header);
-        let kept = kept.filter_map(|name| Some((name.clone(), sent.get(name)?.clone())));
+        let kept = kept.filter_map(|name| Some((name.clone(), copied(sent.get(name)?)?)));
+        // No room for more: a stream may last for hours.
+        let mut headers = HeaderMap::with_capacity(2);
+        headers.extend(kept);
         Self {
             snapshots,
             revocations: exchange.gateway.revocations().clone(),
@@ -178,7 +186,7 @@ impl Standing {
             address: exchange.counted_address(),
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
-            headers: kept.collect(),
+            headers,
             call: Call::of(message),
             point: PointStanding::new(exchange.account.clone(), resource.decision_point.as_ref()),
             messages: None,

@@ -137,7 +137,7 @@ const NAMED_BY: NamedBy = &[
     ),
     ("reqwest", &["fetch"]),
     ("hyper_util", &["admin", "fetch", "upstream"]),
-    ("h2", &["upstream"]),
+    ("h2", &["upstream", "request"]),
     ("flate2", &["request"]),
     ("redb", &["authorization_server"]),
     ("redis", &["authorization_server", "limits", "remote_store"]),

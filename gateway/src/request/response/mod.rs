@@ -6,7 +6,7 @@
 //! * [`rewrite`]: answers that must not be forwarded unchanged, and their edits ([`editing`]): the [`list_filter`], and
 //!   sealing.
 //! * [`limit`](mod@limit): the limit that a refusal comes from, for the operator.
-//! * [`write`](mod@write): writes to the client, each with a deadline.
+//! * [`write`](mod@write): writes to the client, each with a deadline; over HTTP/1.1, an event stream is written without a session.
 
 pub(crate) mod body;
 pub(crate) mod decoding;

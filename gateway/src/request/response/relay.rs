@@ -21,13 +21,12 @@ use mcp_gateway_core::{
     http::forwarding::is_event_stream,
     sse::{COMMENT, EventBoundary},
 };
-use pingora::protocols::http::ServerSession;
 use tokio::{task::yield_now, time::sleep};
 
 use super::{
     body::{Cut, RelayedBody},
     stream_end::StreamEnd,
-    write::within,
+    write::client_side::ClientSide,
 };
 use crate::{
     limits::in_flight::Place,
@@ -86,6 +85,11 @@ impl Relay {
             body: response.into_body(),
         }
     }
+
+    /// Whether it is an event stream, which may last for hours.
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
 }
 
 /// The next event of a relayed answer.
@@ -108,34 +112,34 @@ enum Event {
 /// # Errors
 /// [`Broken`] when one side disconnected in the middle: the connection must not be used again.
 pub(crate) async fn relay(
-    mut relay: Relay,
-    session: &mut ServerSession,
+    relay: &mut Relay,
+    mut client: ClientSide<'_>,
     record: &mut Record,
     metrics: &Metrics,
 ) -> Result<(), Broken> {
     let mut boundary = EventBoundary::new();
     loop {
         let was_at_boundary = boundary.at_boundary();
-        match next(&mut relay, session, was_at_boundary).await {
+        match next(relay, &mut client, was_at_boundary).await {
             Event::Data(data) => {
                 if relay.silence.is_some() {
                     boundary.push(&data);
                 }
                 let last = relay.body.is_end_stream();
                 if relay.is_stream && was_at_boundary && relay.stream_end.is_reached() {
-                    return end(&relay, session, record).await;
+                    return end(relay, &mut client, record).await;
                 }
-                write(session, data, last).await?;
+                client.write(data, last).await?;
                 if last {
                     return Ok(());
                 }
                 if relay.stream_end.is_reached() {
-                    return end(&relay, session, record).await;
+                    return end(relay, &mut client, record).await;
                 }
             }
-            Event::Silence => write(session, Bytes::from_static(COMMENT), false).await?,
-            Event::End => return write(session, Bytes::new(), true).await,
-            Event::StreamEnd => return end(&relay, session, record).await,
+            Event::Silence => client.write(Bytes::from_static(COMMENT), false).await?,
+            Event::End => return client.write(Bytes::new(), true).await,
+            Event::StreamEnd => return end(relay, &mut client, record).await,
             Event::Cut(Cut::Upstream) => {
                 metrics.count_upstream_reset(record.resource_label());
                 record.set_broken_by(BrokenBy::Upstream);
@@ -155,22 +159,31 @@ pub(crate) async fn relay(
 /// Ends an answer before its upstream does: a stream cleanly, any other answer visibly incomplete.
 async fn end(
     relay: &Relay,
-    session: &mut ServerSession,
+    client: &mut ClientSide<'_>,
     record: &mut Record,
 ) -> Result<(), Broken> {
     relay.stream_end.note_end(record);
     if relay.is_stream {
-        return write(session, Bytes::new(), true).await;
+        return client.write(Bytes::new(), true).await;
     }
     record.set_broken_by(BrokenBy::Gateway);
     Err(Broken)
 }
 
-async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool) -> Event {
+async fn next(relay: &mut Relay, client: &mut ClientSide<'_>, at_boundary: bool) -> Event {
     let is_open_ended = relay.body.size_hint().exact().is_none();
-    if is_open_ended && let Some(event) = this_turn(&mut relay.body).await {
-        return event;
+    let now = match is_open_ended {
+        true => this_turn(&mut relay.body).await,
+        false => ready(&mut relay.body).await,
+    };
+    match now {
+        Some(event) => event,
+        // Boxed: only an answer that waits is to carry this.
+        None => Box::pin(wait(relay, client, at_boundary)).await,
     }
+}
+
+async fn wait(relay: &mut Relay, client: &mut ClientSide<'_>, at_boundary: bool) -> Event {
     let quiet = async {
         match relay.silence.filter(|_| at_boundary) {
             Some(silence) => sleep(silence).await,
@@ -180,7 +193,7 @@ async fn next(relay: &mut Relay, session: &mut ServerSession, at_boundary: bool)
     tokio::select! {
         biased;
         event = data(&mut relay.body) => event,
-        _ = session.read_body_or_idle(true) => Event::Gone,
+        () = client.gone() => Event::Gone,
         () = quiet => Event::Silence,
         () = relay.stream_end.reached() => Event::StreamEnd,
     }
@@ -222,9 +235,4 @@ async fn data(body: &mut RelayedBody) -> Event {
             }
         }
     }
-}
-
-async fn write(session: &mut ServerSession, data: Bytes, last: bool) -> Result<(), Broken> {
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_body(data, last)).await
 }

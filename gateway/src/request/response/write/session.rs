@@ -1,4 +1,4 @@
-//! Writes to the client, each with a deadline.
+//! Writes by a client's session, each with a deadline.
 
 use std::{
     pin::Pin,
