@@ -532,11 +532,14 @@ mod tests {
 
     #[test]
     fn the_futures_of_a_connection_are_within_their_budgets() {
-        let connection = future_bytes(|| uncalled::<Connection>().serve(uncalled(), uncalled()));
+        let connection =
+            future_bytes(|| uncalled::<Box<Connection>>().serve(uncalled(), uncalled()));
         within_budget("future_connection", connection);
         let itself = uncalled::<&Connection>;
-        let exchange = future_bytes(|| itself().exchange(uncalled(), uncalled()));
-        within_budget("future_exchange", exchange);
+        let request = future_bytes(|| itself().request(uncalled()));
+        within_budget("future_request", request);
+        let stream = future_bytes(|| itself().stream(uncalled()));
+        within_budget("future_stream", stream);
         let next = future_bytes(|| itself().next_request(uncalled(), uncalled()));
         within_budget("future_next_request", next);
     }

@@ -92,7 +92,7 @@ pub(crate) async fn forward(
     exchange: &mut Exchange<'_>,
     resource: &ProtectedResource,
     permit: &Permit,
-    mut message: Message,
+    message: &mut Message,
     route: Route,
     Terms {
         mut call,
@@ -130,7 +130,7 @@ pub(crate) async fn forward(
         endpoint: call.endpoint().clone(),
         resource,
         permit,
-        message: &message,
+        message,
         session: route.session(),
         own_target: route.target(),
         last_event,
@@ -162,7 +162,7 @@ pub(crate) async fn forward(
         response.headers_mut().insert(name, value);
     }
     check_status(exchange, &endpoint, &response)?;
-    task_ids::seal_answer(exchange, resource, permit, &message, values, endpoint.id());
+    task_ids::seal_answer(exchange, resource, permit, message, values, endpoint.id());
     let (session, opens_stream) = match route {
         Route::Whole(session) => (session, false),
         Route::Stream => {

@@ -161,7 +161,13 @@ async fn phases(exchange: &mut Exchange<'_>) -> Result<Option<Relay>, Stop> {
         recheck,
     };
     forward::forward(
-        exchange, &resource, &permit, message, route, terms, combined,
+        exchange,
+        &resource,
+        &permit,
+        &mut message,
+        route,
+        terms,
+        combined,
     )
     .await
 }

@@ -291,7 +291,8 @@ impl Endpoint {
                 Err(Unanswered::Broken(why)) => return Err(SendError::Broken(why)),
             }
         }
-        self.send_afresh(request).await
+        // Boxed: most calls find a connection, and are not to carry what opening one takes.
+        Box::pin(self.send_afresh(request)).await
     }
 
     /// Sends a request on a new connection.

@@ -230,7 +230,10 @@ mod tests {
     fn pair() -> (Link, UnixStream) {
         let (own, server) = UnixStream::pair().unwrap();
         (
-            Link::new(Wire::Unix(hyper_util::rt::TokioIo::new(own))),
+            Link::new(
+                Wire::Unix(hyper_util::rt::TokioIo::new(own)),
+                OwnCertificate::Missing,
+            ),
             server,
         )
     }
