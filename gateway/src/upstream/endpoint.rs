@@ -14,8 +14,9 @@ use super::{
     connect::{Connector, Opened, Version},
     error::{SendError, UpstreamError},
     http2::{Connections, Sent},
-    link::{Link, SentRequest, Unanswered},
+    link::{Link, Unanswered},
     pool::Pool,
+    sending::SentRequest,
 };
 use crate::config::{Timeouts, Upstream as Configured, UpstreamTarget, UpstreamTls};
 

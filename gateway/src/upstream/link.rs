@@ -11,8 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
-use http_body_util::Full;
+use http::{Method, Response};
 use mcp_gateway_core::http::answer::{
     framing::Framing,
     head::{self, AnswerHead},
@@ -20,13 +19,10 @@ use mcp_gateway_core::http::answer::{
 
 use super::{
     error::{BrokenOff, SendError},
-    sending::Sending,
+    sending::{Sending, SentRequest},
     tls::words::{self, OwnCertificate},
     wire::Wire,
 };
-
-/// A request to an upstream, with its whole body.
-pub(super) type SentRequest = Request<Full<Bytes>>;
 
 /// Why a request got no answer.
 pub(super) enum Unanswered {
@@ -217,8 +213,8 @@ impl Link {
 mod tests {
     use std::{task::Waker, time::Duration};
 
-    use http::StatusCode;
-    use http_body_util::BodyExt;
+    use http::{Request, StatusCode};
+    use http_body_util::{BodyExt, Full};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::UnixStream,

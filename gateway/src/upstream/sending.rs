@@ -11,9 +11,13 @@ use http::{
     Request,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
+use http_body_util::Full;
 use hyper::rt::Write;
 
-use super::{link::SentRequest, wire::Wire};
+use super::wire::Wire;
+
+/// A request to an upstream, with its whole body.
+pub(super) type SentRequest = Request<Full<Bytes>>;
 
 /// What of a request is still to be written.
 pub(super) struct Sending {
@@ -93,10 +97,8 @@ fn head<B>(request: &Request<B>, length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use http::Method;
-    use http_body_util::Full;
-
     use super::*;
+    use http::Method;
 
     fn sent(request: http::request::Builder, body: &'static str) -> String {
         let request = request

@@ -36,8 +36,8 @@ use super::{
 use crate::upstream::{
     connect::{Connector, Opened},
     error::SendError,
-    link::SentRequest,
     pool::Pool,
+    sending::SentRequest,
     wire::Wire,
 };
 
