@@ -5,13 +5,16 @@
 //! arrives byte by byte. For the next request of a persistent connection: the keep-alive idle timeout.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
+    io,
+    mem::MaybeUninit,
     net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -26,7 +29,7 @@ use pingora::{
     server::ShutdownWatch,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, ReadBuf},
     sync::{Notify, OwnedSemaphorePermit, watch},
     time::{sleep, timeout},
 };
@@ -61,7 +64,7 @@ use crate::{
     time_limit::limited,
 };
 
-/// Room for the head of the next request on a persistent connection, in bytes. It grows for a longer head.
+/// Bytes of the next request on a persistent connection that are read at first. What is missing of a longer head is read later.
 const NEXT_HEAD: usize = 4096;
 
 /// How long Pingora waits for the first request, in seconds. The header deadline is usually shorter.
@@ -443,13 +446,12 @@ impl Connection {
         mut settings: HttpPersistentSettings,
     ) -> Option<Next> {
         let idle = self.gateway.snapshot().timeouts.keep_alive;
-        let mut head = BytesMut::with_capacity(NEXT_HEAD);
         let mut draining = self.gateway.process_state().draining();
-        let read = tokio::select! {
-            read = timeout(idle, stream.read_buf(&mut head)) => read.ok()?.ok()?,
-            () = wait_past_drain(&mut draining) => 0,
+        let head = tokio::select! {
+            read = timeout(idle, read_next(&mut stream)) => read.ok()?.ok()?,
+            () = wait_past_drain(&mut draining) => BytesMut::new(),
         };
-        if read == 0 {
+        if head.is_empty() {
             stream.shutdown().await;
             return None;
         }
@@ -468,6 +470,17 @@ fn note_unknown_client(proxy: IpAddr) {
             "client address unknown: a trusted proxy named no address that can be read (trusted_proxies, forwarded_header)"
         );
     }
+}
+
+/// The first bytes of the next request, in memory of just their length: no memory waits for them.
+async fn read_next(stream: &mut Stream) -> io::Result<BytesMut> {
+    poll_fn(|cx| {
+        let mut space = [const { MaybeUninit::uninit() }; NEXT_HEAD];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(BytesMut::from(read.filled())))
+    })
+    .await
 }
 
 /// Returns [`LAST_REQUEST_WAIT`] after the gateway has begun to drain.

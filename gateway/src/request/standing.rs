@@ -242,13 +242,14 @@ impl Standing {
             };
             let asked = async {
                 match recheck {
-                    Some(recheck) => recheck.ready().await,
+                    // Boxed, as below: most streams are not to carry this.
+                    Some(recheck) => Box::pin(recheck.ready()).await,
                     None => pending().await,
                 }
             };
             let revoked = async {
                 match revoked {
-                    Some(revoked) => revoked.changed().await.is_ok(),
+                    Some(revoked) => Box::pin(revoked.changed()).await.is_ok(),
                     None => false,
                 }
             };

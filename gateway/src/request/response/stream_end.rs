@@ -131,7 +131,8 @@ impl StreamEnd {
         };
         let refused = async {
             match &mut self.recheck {
-                Some(recheck) => not_accepted(recheck).await,
+                // Boxed: most tokens need no questions, and their streams are not to carry this.
+                Some(recheck) => Box::pin(not_accepted(recheck)).await,
                 None => pending().await,
             }
         };

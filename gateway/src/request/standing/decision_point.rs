@@ -117,7 +117,8 @@ impl PointStanding {
             return;
         }
         match self.due {
-            Some(due) => sleep_until(due).await,
+            // Boxed: streams without a decision point are not to carry this.
+            Some(due) => Box::pin(sleep_until(due)).await,
             None => pending().await,
         }
     }
