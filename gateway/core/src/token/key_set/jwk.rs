@@ -1,23 +1,15 @@
 //! One key of a set (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2): checked, and prepared for verifying. Some issuers write every member
 //! that they know; null counts as absent.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents, VerificationAlgorithm,
-};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-
 use std::sync::Arc;
 
 use crate::json::{self, Object};
 use crate::token::algorithm::Algorithm;
 use crate::token::issuer_template;
 use crate::token::jose::{MAX_KEY_ID_BYTES, base64url};
+use crate::token::key_set::public_key::PublicKey;
 use crate::token::key_set::rejection::KeyRejection;
+use crate::token::key_set::served::Served;
 
 /// The sizes an RSA modulus may have, in bits (RFC 7518 §3.3; the upper bound is the backend's).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -57,9 +49,8 @@ pub(crate) struct Key {
     id: Option<Box<str>>,
     /// The issuer that it signs for, perhaps a template, where the set names it. Entra does, in the set of all its tenants.
     issuer: Option<Box<str>>,
-    algorithms: Vec<Algorithm>,
+    served: Served,
     public: PublicKey,
-    decoding: DecodingKey,
 }
 
 /// The kinds of keys that can be used.
@@ -69,18 +60,6 @@ enum KeyKind {
     P256,
     P384,
     Ed25519,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PublicKey {
-    /// Big-endian, without leading zero octets.
-    Rsa {
-        n: Vec<u8>,
-        e: Vec<u8>,
-    },
-    /// Uncompressed, `04 ‖ x ‖ y`.
-    Weierstrass(Vec<u8>),
-    Edwards(Vec<u8>),
 }
 
 impl Key {
@@ -103,12 +82,11 @@ impl Key {
             None => kind.algorithms().to_vec(),
             Some(name) => vec![kind.own_algorithm(&name)?],
         };
-        let public = PublicKey::read(&jwk, kind)?;
+        let public = kind.public_key(&jwk)?;
         Ok(Self {
             id: id.map(Into::into),
             issuer: issuer(&jwk)?.map(Into::into),
-            algorithms,
-            decoding: public.decoding_key(),
+            served: Served::new(&algorithms, &public).ok_or(KeyRejection::InvalidKey)?,
             public,
         })
     }
@@ -118,7 +96,7 @@ impl Key {
     }
 
     pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm)
+        self.served.algorithms().any(|own| own == algorithm)
     }
 
     /// Whether it signs for an issuer with one of these names. A key that names no issuer signs for the one that publishes it.
@@ -132,8 +110,7 @@ impl Key {
 
     /// The SHA-256 thumbprint of the public key (RFC 7638).
     pub(crate) fn thumbprint(&self) -> [u8; 32] {
-        let digest = digest(&SHA256, self.public.required_members().as_bytes());
-        digest.as_ref().first_chunk().copied().unwrap_or_default()
+        self.public.thumbprint()
     }
 
     pub(crate) fn is_same_public_key(&self, other: &Self) -> bool {
@@ -142,23 +119,17 @@ impl Key {
 
     /// Whether both have the same id and an algorithm in common, but are different keys.
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
-        let has_common_algorithm = || self.algorithms.iter().any(|own| other.serves(*own));
+        let has_common_algorithm = || self.served.algorithms().any(|own| other.serves(own));
         self.id.is_some()
             && self.id == other.id
             && !self.is_same_public_key(other)
             && has_common_algorithm()
     }
 
-    /// Whether this key verifies `signature` over `message`. The backend is named here and not looked up: the process-wide
-    /// default panics if no backend or two are compiled in.
-    pub(crate) fn verifies(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &Vec<u8>,
-    ) -> bool {
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm.backend(), &self.decoding);
-        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    /// Whether this key serves the algorithm and verifies `signature` over `message`.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.served
+            .verifies(&self.public, algorithm, message, signature)
     }
 }
 
@@ -167,7 +138,7 @@ impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
             && self.issuer == other.issuer
-            && self.algorithms == other.algorithms
+            && self.served.algorithms().eq(other.served.algorithms())
             && self.public == other.public
     }
 }
@@ -197,57 +168,21 @@ impl KeyKind {
         }
     }
 
+    /// The public key that the members of a key of this kind have.
+    fn public_key(self, jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
+        match self {
+            Self::Rsa => rsa(jwk),
+            Self::P256 => weierstrass(jwk, 32),
+            Self::P384 => weierstrass(jwk, 48),
+            Self::Ed25519 => edwards(jwk),
+        }
+    }
+
     fn own_algorithm(self, name: &str) -> Result<Algorithm, KeyRejection> {
         Algorithm::parse(name)
             .filter(|algorithm| self.algorithms().contains(algorithm))
             .ok_or(KeyRejection::Algorithm)
     }
-}
-
-impl PublicKey {
-    fn read(jwk: &Object<'_>, kind: KeyKind) -> Result<Self, KeyRejection> {
-        match kind {
-            KeyKind::Rsa => rsa(jwk),
-            KeyKind::P256 => weierstrass(jwk, 32, &ECDSA_P256_SHA256_FIXED),
-            KeyKind::P384 => weierstrass(jwk, 48, &ECDSA_P384_SHA384_FIXED),
-            KeyKind::Ed25519 => edwards(jwk),
-        }
-    }
-
-    /// The members that every form of the key has, in the order and form of RFC 7638 §3.2, RFC 8037 §2.
-    fn required_members(&self) -> String {
-        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        match self {
-            Self::Rsa { n, e } => {
-                let (n, e) = (encoded(n), encoded(e));
-                format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
-            }
-            Self::Weierstrass(point) => {
-                let (x, y) = coordinates(point);
-                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
-                let (x, y) = (encoded(x), encoded(y));
-                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
-            }
-            Self::Edwards(point) => {
-                let x = encoded(point);
-                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
-            }
-        }
-    }
-
-    fn decoding_key(&self) -> DecodingKey {
-        match self {
-            Self::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
-            Self::Weierstrass(point) => DecodingKey::from_ec_der(point),
-            Self::Edwards(point) => DecodingKey::from_ed_der(point),
-        }
-    }
-}
-
-/// Both coordinates of an uncompressed point.
-fn coordinates(point: &[u8]) -> (&[u8], &[u8]) {
-    let both = point.get(1..).unwrap_or_default();
-    both.split_at(both.len() / 2)
 }
 
 /// The id of a key that may be unusable for another reason.
@@ -291,21 +226,11 @@ fn rsa(jwk: &Object<'_>) -> Result<PublicKey, KeyRejection> {
     if !RSA_BITS.contains(&bits(&n)) || !is_odd(&n) || !is_good_exponent {
         return Err(KeyRejection::WeakKey);
     }
-    let components = RsaPublicKeyComponents { n: &n, e: &e };
-    components
-        .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-        .map_err(|_| KeyRejection::InvalidKey)?;
     Ok(PublicKey::Rsa { n, e })
 }
 
-/// Parsing the point checks that it is on the curve.
-fn weierstrass(
-    jwk: &Object<'_>,
-    size: usize,
-    curve: &'static dyn VerificationAlgorithm,
-) -> Result<PublicKey, KeyRejection> {
+fn weierstrass(jwk: &Object<'_>, size: usize) -> Result<PublicKey, KeyRejection> {
     let point = [vec![4], octets(jwk, "x", size)?, octets(jwk, "y", size)?].concat();
-    ParsedPublicKey::new(curve, &point).map_err(|_| KeyRejection::InvalidKey)?;
     Ok(PublicKey::Weierstrass(point))
 }
 

@@ -1,7 +1,9 @@
 //! An issuer's key set (RFC 7517 §5). Each key is checked by itself: an unusable key is left out and reported, the others serve.
 
 mod jwk;
+mod public_key;
 mod rejection;
+mod served;
 
 use std::sync::Arc;
 

@@ -1,0 +1,101 @@
+//! A public key in its numbers, and in the backend's form for one algorithm.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::token::algorithm::Algorithm;
+
+/// The numbers of a public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PublicKey {
+    /// Big-endian, without leading zero octets.
+    Rsa {
+        /// The modulus.
+        n: Vec<u8>,
+        /// The public exponent.
+        e: Vec<u8>,
+    },
+    /// Uncompressed, `04 ‖ x ‖ y`.
+    Weierstrass(Vec<u8>),
+    /// The encoded point.
+    Edwards(Vec<u8>),
+}
+
+impl PublicKey {
+    /// The key as the backend verifies signatures of this algorithm with it; none if it cannot be a key of that algorithm. A point
+    /// of a Weierstrass curve is on its curve.
+    pub(super) fn parse(&self, algorithm: Algorithm) -> Option<ParsedPublicKey> {
+        match self {
+            Self::Rsa { n, e } => RsaPublicKeyComponents { n, e }
+                .to_parsed_public_key(rsa_parameters(algorithm)?)
+                .ok(),
+            Self::Weierstrass(point) => ParsedPublicKey::new(ecdsa(algorithm)?, point).ok(),
+            Self::Edwards(point) if algorithm == Algorithm::EdDsa => {
+                ParsedPublicKey::new(&ED25519, point).ok()
+            }
+            Self::Edwards(_) => None,
+        }
+    }
+
+    /// The SHA-256 thumbprint (RFC 7638).
+    pub(super) fn thumbprint(&self) -> [u8; 32] {
+        let digest = digest(&SHA256, self.required_members().as_bytes());
+        digest.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The members that every form of the key has, in the order and form of RFC 7638 §3.2, RFC 8037 §2.
+    fn required_members(&self) -> String {
+        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match self {
+            Self::Rsa { n, e } => {
+                let (n, e) = (encoded(n), encoded(e));
+                format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
+            }
+            Self::Weierstrass(point) => {
+                let (x, y) = coordinates(point);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                let (x, y) = (encoded(x), encoded(y));
+                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Self::Edwards(point) => {
+                let x = encoded(point);
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
+            }
+        }
+    }
+}
+
+/// Both coordinates of an uncompressed point.
+fn coordinates(point: &[u8]) -> (&[u8], &[u8]) {
+    let both = point.get(1..).unwrap_or_default();
+    both.split_at(both.len() / 2)
+}
+
+/// The padding and the digest of an algorithm of RSA.
+const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+/// The curve and the digest of an algorithm of ECDSA. Signatures are two numbers of fixed length (RFC 7518 §3.4).
+const fn ecdsa(algorithm: Algorithm) -> Option<&'static EcdsaVerificationAlgorithm> {
+    match algorithm {
+        Algorithm::Es256 => Some(&ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED),
+        _ => None,
+    }
+}
