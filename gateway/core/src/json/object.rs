@@ -81,6 +81,20 @@ impl<'a> Object<'a> {
     }
 }
 
+impl<'a> FromIterator<(Cow<'a, str>, &'a [u8])> for Object<'a> {
+    /// An object of these members, which were read before.
+    fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, &'a [u8])>>(members: I) -> Self {
+        let member = |(name, raw)| Member {
+            name,
+            raw,
+            inner: None,
+        };
+        Self {
+            members: members.into_iter().map(member).collect(),
+        }
+    }
+}
+
 /// The position in a document of a part of it, such as a raw value; `None` if it is not a part of the document.
 pub fn span(document: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(document.as_ptr().addr())?;

@@ -48,8 +48,8 @@ pub(crate) struct Claims {
     pub(crate) expires: UnixTime,
     pub(crate) not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
-    pub(crate) subject: String,
-    pub(crate) client: Option<String>,
+    pub(crate) subject: Arc<str>,
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
     pub(crate) grant: Option<GrantId>,
     /// Read of access tokens only.
@@ -60,20 +60,19 @@ pub(crate) struct Claims {
 impl Claims {
     /// Reads the claims of an access token that this issuer issued for one of these audiences.
     pub(crate) fn read(
-        payload: &[u8],
+        claims: &Object<'_>,
         profile: &IssuerProfile,
         audience: &[String],
     ) -> Result<Self, Reason> {
-        let claims = object(payload)?;
-        refuse_other_tokens(&claims, profile)?;
-        let binding = Binding::of(&claims)?;
-        require_audience(&claims, audience)?;
+        refuse_other_tokens(claims, profile)?;
+        let binding = Binding::of(claims)?;
+        require_audience(claims, audience)?;
         if profile.tenant.is_some() && claims.given("tid").is_none() {
             return Err(Reason::MissingClaim);
         }
         Ok(Self {
             binding,
-            ..Self::of(&claims, profile)?
+            ..Self::of(claims, profile)?
         })
     }
 
@@ -84,8 +83,8 @@ impl Claims {
             expires: date(claims.get("exp"))?.ok_or(Reason::MissingClaim)?,
             not_before: date(claims.given("nbf"))?,
             issued_at: date(claims.given("iat"))?,
-            subject: subject(claims, &profile.subject_claim)?,
-            client: client(claims, &profile.client_claims)?,
+            subject: subject(claims, &profile.subject_claim)?.into(),
+            client: client(claims, &profile.client_claims)?.map(Into::into),
             scopes: scopes(claims, profile)?,
             grant: profile.names_grants.then(|| grant(claims)).transpose()?,
             binding: None,
@@ -98,8 +97,8 @@ impl Claims {
         Evidence {
             principal: Arc::new(Principal {
                 issuer: Arc::clone(issuer),
-                subject: self.subject.into(),
-                client: self.client.map(Into::into),
+                subject: self.subject,
+                client: self.client,
                 scopes: self.scopes,
             }),
             claims: self.kept,
@@ -129,14 +128,6 @@ impl Claims {
         }
         Ok(())
     }
-}
-
-/// The issuer that the claims name. It is not verified yet.
-pub(crate) fn read_issuer(payload: &[u8]) -> Result<String, Reason> {
-    let claims = object(payload)?;
-    let raw = claims.get("iss").ok_or(Reason::MissingClaim)?;
-    let issuer = json::string(raw).ok_or(Reason::WrongIssuer)?;
-    Ok(issuer.into_owned())
 }
 
 pub(crate) fn object(payload: &[u8]) -> Result<Object<'_>, Reason> {
@@ -205,18 +196,21 @@ pub(crate) fn check_tenant(claims: &Object<'_>, profile: &IssuerProfile) -> Resu
     }
 }
 
-pub(crate) fn subject(claims: &Object<'_>, path: &ClaimPath) -> Result<String, Reason> {
+pub(crate) fn subject<'a>(claims: &Object<'a>, path: &ClaimPath) -> Result<Cow<'a, str>, Reason> {
     let raw = path.find(claims)?.ok_or(Reason::MissingClaim)?;
     let subject = json::string(raw).ok_or(Reason::MalformedToken)?;
     match subject.len() {
         0 => Err(Reason::MissingClaim),
-        1..=MAX_ID_BYTES => Ok(subject.into_owned()),
+        1..=MAX_ID_BYTES => Ok(subject),
         _ => Err(Reason::UnusableSubject),
     }
 }
 
 /// The first of these claims that the token has: `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect Core §2).
-pub(crate) fn client(claims: &Object<'_>, paths: &[ClaimPath]) -> Result<Option<String>, Reason> {
+pub(crate) fn client<'a>(
+    claims: &Object<'a>,
+    paths: &[ClaimPath],
+) -> Result<Option<Cow<'a, str>>, Reason> {
     let mut found = paths
         .iter()
         .filter_map(|path| path.find(claims).transpose());
@@ -224,7 +218,7 @@ pub(crate) fn client(claims: &Object<'_>, paths: &[ClaimPath]) -> Result<Option<
         return Ok(None);
     };
     let client = json::string(raw).filter(|client| (1..=MAX_ID_BYTES).contains(&client.len()));
-    Ok(Some(client.ok_or(Reason::MalformedToken)?.into_owned()))
+    client.ok_or(Reason::MalformedToken).map(Some)
 }
 
 /// The scopes of all scope claims. Each is a string of scopes separated by spaces (RFC 8693 §4.2), or an array.
@@ -235,7 +229,10 @@ pub(crate) fn scopes(claims: &Object<'_>, profile: &IssuerProfile) -> Result<Sco
             continue;
         };
         match json::string(raw) {
-            Some(text) => found.extend(text.split(' ').map(|token| Cow::Owned(token.to_owned()))),
+            Some(Cow::Borrowed(text)) => found.extend(text.split(' ').map(Cow::Borrowed)),
+            Some(Cow::Owned(text)) => {
+                found.extend(text.split(' ').map(|token| Cow::Owned(token.to_owned())));
+            }
             None => found.extend(texts(raw).ok_or(Reason::MalformedToken)?),
         }
     }

@@ -1,6 +1,8 @@
 //! The header of a token (RFC 7515 §4), read strictly: no URL or key in it is used, and unknown parameters have no effect.
 //! A parameter that is null is not absent: the header decides how the token is verified.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -18,6 +20,9 @@ pub(crate) const MEANING: [&str; 3] = ["crit", "b64", "zip"];
 
 /// The longest key id, in bytes. A longer one matches no key.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
+
+/// The tree of media types that a header may leave out.
+const APPLICATION: &str = "application/";
 
 /// An escaped key id is truncated to this many characters.
 const MAX_PRINTED_KEY_ID: usize = 64;
@@ -70,7 +75,7 @@ impl Header {
         if !profile
             .token_types
             .iter()
-            .any(|own| media_type(own) == self.token_type)
+            .any(|own| bare_subtype(own).eq_ignore_ascii_case(&self.token_type))
         {
             return Err(Reason::WrongTokenType);
         }
@@ -100,12 +105,11 @@ pub(crate) fn json_part(encoded: &str) -> Result<Vec<u8>, Reason> {
 }
 
 /// A member that must be a string if it is present.
-fn text(header: &Object<'_>, name: &str) -> Result<Option<String>, Reason> {
+fn text<'a>(header: &Object<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Reason> {
     let Some(raw) = header.get(name) else {
         return Ok(None);
     };
-    let text = json::string(raw).ok_or(Reason::MalformedToken)?;
-    Ok(Some(text.into_owned()))
+    json::string(raw).ok_or(Reason::MalformedToken).map(Some)
 }
 
 /// Refuses a header that changes what the token means, for readers that use nothing else of it.
@@ -136,10 +140,16 @@ fn key_id(header: &Object<'_>) -> Result<Option<String>, Reason> {
 
 /// Media types compare without regard to case, and `application/` may be left out (RFC 7515 §4.1.9).
 pub(crate) fn media_type(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    match lower.strip_prefix("application/") {
-        Some(short) if !short.contains('/') => short.to_owned(),
-        _ => lower,
+    bare_subtype(text).to_ascii_lowercase()
+}
+
+/// The media type without `application/`, if that may be left out.
+fn bare_subtype(text: &str) -> &str {
+    match text.split_at_checked(APPLICATION.len()) {
+        Some((before, rest)) if before.eq_ignore_ascii_case(APPLICATION) && !rest.contains('/') => {
+            rest
+        }
+        _ => text,
     }
 }
 

@@ -3,9 +3,9 @@
 //! The steps, one module for each:
 //!
 //! 1. [`bearer`]: finds exactly one bearer token, or none (RFC 6750). Its form ([`jwt::form`]) says who can verify it.
-//! 2. [`jwt`]: reads the token strictly. [`jose`] reads its header, a key of its own issuer verifies its signature ([`key_set`],
-//!    `key_set/jwk.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result is
-//!    [`evidence`]: who calls, what the token is bound to, and the grant that it comes from. [`claim_path`] finds a claim;
+//! 2. [`jwt`]: reads the token strictly. [`jose`] reads its header, `jwt/payload.rs` finds its claims, a key of its own issuer verifies its
+//!    signature ([`key_set`], `key_set/served.rs`), and its claims are checked at an instant against the [`issuer_profile`]. The result
+//!    is [`evidence`]: who calls, what the token is bound to, and the grant that it comes from. [`claim_path`] finds a claim;
 //!    [`issuer_template`] is an issuer with many tenants.
 //!
 //! [`api_key`] are the credentials of machines and people without OAuth.

@@ -35,12 +35,11 @@ pub fn of_token(
     audience: &[String],
     now: UnixTime,
 ) -> Result<Unproven, Reason> {
-    let payload = token.payload();
-    let object = claims::object(payload)?;
+    let object = token.payload().claims()?;
     let times = Claims::of(&object, profile).and_then(|claims| claims.check_times(profile, now));
     let found = [
         token.check_header(profile),
-        Claims::read(payload, profile, audience).map(drop),
+        Claims::read(&object, profile, audience).map(drop),
         times,
     ];
     unproven(&object, profile, &found)

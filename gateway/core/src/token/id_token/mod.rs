@@ -10,7 +10,7 @@ use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::algorithm::Algorithm;
 use crate::token::claim_set::ClaimSet;
-use crate::token::claims::{Claims, KIND_CLAIMS, object, require_audience, texts};
+use crate::token::claims::{Claims, KIND_CLAIMS, require_audience, texts};
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jwt::Unverified;
 use crate::token::key_set::KeySet;
@@ -78,7 +78,7 @@ pub fn verify(
     now: UnixTime,
 ) -> Result<IdToken, IdTokenFault> {
     let payload = token.signed_claims(profile, keys)?;
-    let claims = object(payload)?;
+    let claims = payload.claims()?;
     require_kind(&claims)?;
     require_audience(&claims, &[expected.client_id.to_owned()])?;
     require_authorized_party(&claims, expected.client_id)?;
@@ -92,10 +92,10 @@ pub fn verify(
     read.check_times(profile, now)?;
     require_nonce(&claims, expected.nonce)?;
     require_hash(&claims, expected.access_token, token.algorithm())?;
-    let claims = ClaimSet::parse(payload).map_err(|_| Reason::MalformedToken)?;
+    let claims = ClaimSet::parse(payload.bytes()).map_err(|_| Reason::MalformedToken)?;
     Ok(IdToken {
         issuer: token.issuer().to_owned(),
-        subject: read.subject,
+        subject: read.subject.to_string(),
         claims,
     })
 }

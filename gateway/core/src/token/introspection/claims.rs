@@ -1,5 +1,6 @@
 //! The claims of a token that an endpoint calls active. They are those of a JWT (RFC 7662 §2.2), except that few are required.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::endpoint::{Expected, Kind};
@@ -73,7 +74,7 @@ fn subject_or_client(
     let is_of_client = expected.kind == Kind::Rfc7662 && !names_person;
     match (subject(claims, &expected.profile.subject_claim), client) {
         (Err(Reason::MissingClaim), Some(client)) if is_of_client => Ok(client.to_owned()),
-        (found, _) => found,
+        (found, _) => found.map(Cow::into_owned),
     }
 }
 

@@ -1,26 +1,28 @@
 //! Verifies a token: from its text to a verified caller (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). [`form`] distinguishes a JWT from an
-//! opaque token; [`stated`] reads what a JWT says where its issuer verifies it.
+//! opaque token; `payload.rs` finds the claims; [`stated`] reads what a JWT says where its issuer verifies it.
 
 pub mod form;
+pub(crate) mod payload;
 pub mod stated;
 
 use std::fmt;
 
 use super::algorithm::Algorithm;
-use super::claims::{Claims, read_issuer};
+use super::claims::Claims;
 use super::evidence::Evidence;
 use super::issuer_profile::IssuerProfile;
-use super::jose::{Header, base64url, json_part};
+use super::jose::{Header, base64url};
 use super::key_set::KeySet;
 use crate::refusal::reason::Reason;
 use crate::time::UnixTime;
 use crate::token::bearer::BearerToken;
+use payload::Payload;
 
 /// A token that was read but not verified. It serves only to find its issuer and key.
 pub struct Unverified<'a> {
     signing_input: &'a str,
     header: Header,
-    payload: Vec<u8>,
+    payload: Payload,
     signature: Vec<u8>,
     issuer: String,
 }
@@ -32,17 +34,18 @@ impl<'a> Unverified<'a> {
     /// The [`Reason`] why the token is refused for every issuer.
     pub fn parse(token: &BearerToken<'a>) -> Result<Self, Reason> {
         let token = token.expose();
-        // The header of a token with two parts is read too: an unsigned token is refused for its `alg`.
-        if !matches!(token.bytes().filter(|byte| *byte == b'.').count(), 1 | 2) {
+        let (header, rest) = token.split_once('.').ok_or(Reason::MalformedToken)?;
+        let rest = rest.split_once('.');
+        if rest.is_some_and(|(_, signature)| signature.contains('.')) {
             return Err(Reason::MalformedToken);
         }
-        let (header, rest) = token.split_once('.').ok_or(Reason::MalformedToken)?;
+        // The header of a token with two parts is read too: an unsigned token is refused for its `alg`.
         let header = Header::read(header)?;
-        let (payload, signature) = rest.split_once('.').ok_or(Reason::MalformedToken)?;
+        let (payload, signature) = rest.ok_or(Reason::MalformedToken)?;
         let (signing_input, _) = token.rsplit_once('.').ok_or(Reason::MalformedToken)?;
         let signature = base64url(signature).ok_or(Reason::MalformedToken)?;
-        let payload = json_part(payload)?;
-        let issuer = read_issuer(&payload)?;
+        let payload = Payload::read(payload)?;
+        let issuer = payload.issuer()?;
         Ok(Self {
             signing_input,
             header,
@@ -69,11 +72,11 @@ impl<'a> Unverified<'a> {
 
     /// All claims of a token that [`verify`](Self::verify) accepted, as a JSON object.
     pub fn verified_claims(&self, _verified: &Evidence) -> &[u8] {
-        &self.payload
+        self.payload.bytes()
     }
 
     /// Its claims, for code that only shows them.
-    pub(crate) fn payload(&self) -> &[u8] {
+    pub(crate) const fn payload(&self) -> &Payload {
         &self.payload
     }
 
@@ -115,7 +118,7 @@ impl<'a> Unverified<'a> {
         now: UnixTime,
     ) -> Result<Evidence, Reason> {
         let payload = self.signed_claims(profile, keys)?;
-        let claims = Claims::read(payload, profile, audience)?;
+        let claims = Claims::read(&payload.claims()?, profile, audience)?;
         claims.check_times(profile, now)?;
         Ok(claims.into_evidence(&profile.issuer))
     }
@@ -125,7 +128,7 @@ impl<'a> Unverified<'a> {
         &self,
         profile: &IssuerProfile,
         keys: &KeySet,
-    ) -> Result<&[u8], Reason> {
+    ) -> Result<&Payload, Reason> {
         if self.issuer != *profile.issuer {
             return Err(Reason::WrongIssuer);
         }

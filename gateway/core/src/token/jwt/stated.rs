@@ -3,14 +3,15 @@
 
 use crate::refusal::reason::Reason;
 use crate::token::bearer::BearerToken;
-use crate::token::claims::{object, read_issuer, refuse_other_tokens};
+use crate::token::claims::refuse_other_tokens;
 use crate::token::evidence::binding::Binding;
 use crate::token::issuer_profile::IssuerProfile;
 use crate::token::jose::{json_part, refuse_other_meaning};
+use crate::token::jwt::payload::Payload;
 
 /// What a JWT says of itself.
 pub struct Stated {
-    payload: Vec<u8>,
+    payload: Payload,
     issuer: String,
 }
 
@@ -27,8 +28,8 @@ impl Stated {
             return Err(Reason::MalformedToken);
         }
         refuse_other_meaning(&json_part(header)?)?;
-        let payload = json_part(payload)?;
-        let issuer = read_issuer(&payload)?;
+        let payload = Payload::read(payload)?;
+        let issuer = payload.issuer()?;
         Ok(Self { payload, issuer })
     }
 
@@ -42,7 +43,7 @@ impl Stated {
     /// # Errors
     /// [`Reason::WrongTokenType`] or [`Reason::SenderConstrained`].
     pub fn binding(&self, profile: &IssuerProfile) -> Result<Option<Binding>, Reason> {
-        let claims = object(&self.payload)?;
+        let claims = self.payload.claims()?;
         refuse_other_tokens(&claims, profile)?;
         Binding::of(&claims)
     }

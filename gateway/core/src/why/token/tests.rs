@@ -33,7 +33,8 @@ fn refused(token: &str) -> (Reason, String) {
         }
         unverified.check_header(&profile)?;
         // Claims are checked as if the signature were valid.
-        let claims = crate::token::claims::Claims::read(unverified.payload(), &profile, &audience)?;
+        let claims = unverified.payload().claims()?;
+        let claims = crate::token::claims::Claims::read(&claims, &profile, &audience)?;
         claims.check_times(&profile, now)?;
         unverified.verify(&profile, &keys, &audience, now).map(drop)
     });
