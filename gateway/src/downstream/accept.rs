@@ -19,7 +19,7 @@ use pingora::{
     server::{ListenFds, ShutdownWatch},
     services::Service,
 };
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -28,7 +28,11 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    client_certificates::refused, connection::Connection, tls::ServedTls, transport::Transport,
+    client_certificates::refused,
+    client_sockets::{ClientSockets, set_options},
+    connection::Connection,
+    tls::ServedTls,
+    transport::Transport,
 };
 use crate::downstream::{
     head_allowance::HeadAllowance,
@@ -49,14 +53,6 @@ use crate::{
 
 /// Connections that wait in the kernel's queue until they are accepted.
 const BACKLOG: i32 = 4096;
-
-/// TCP keep-alive towards clients. Without it, a client that disappeared would hold its streams for a quarter of an hour.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_RETRIES: u32 = 4;
-
-/// Unsent bytes that the kernel holds for one connection: the most that a slow reader can make it hold.
-const UNSENT: u32 = 128 * 1024;
 
 /// How long to pause when the process has no file descriptors left; existing connections are still served.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -84,6 +80,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
+    set_options(&socket);
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -153,13 +150,17 @@ async fn accept_connections(
     gateway: Arc<Gateway>,
     mut draining: watch::Receiver<bool>,
 ) {
+    let mut sockets = ClientSockets::of_listener(&socket);
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             _ = draining.wait_for(|draining| *draining) => return,
         };
         match accepted {
-            Ok((tcp, peer)) => admit_connection(tcp, peer, settings.clone(), &gateway),
+            Ok((tcp, peer)) => {
+                sockets.prepare(&tcp);
+                admit_connection(tcp, peer, settings.clone(), &gateway);
+            }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 note_accept_error(&error, &gateway);
@@ -203,9 +204,6 @@ fn admit_connection(
         Ok(slot) => slot,
         Err(cause) => return count_rejected(gateway.metrics(), cause),
     };
-    if let Err(error) = set_socket_options(&tcp) {
-        tracing::debug!("cannot set the options of a client's socket: {error}");
-    }
     let mut connection = Box::new(Connection::new(gateway.clone(), peer, permit));
     connection.set_peer(peer, slot);
     let gateway = gateway.clone();
@@ -351,15 +349,4 @@ async fn handshake(
             Err(None)
         }
     }
-}
-
-/// Sends without delay (TCP_NODELAY), and detects a client that disappeared.
-fn set_socket_options(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
-    let keep_alive = TcpKeepalive::new()
-        .with_time(KEEP_ALIVE_IDLE)
-        .with_interval(KEEP_ALIVE_INTERVAL)
-        .with_retries(KEEP_ALIVE_RETRIES);
-    SockRef::from(tcp).set_tcp_keepalive(&keep_alive)
 }

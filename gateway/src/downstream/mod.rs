@@ -2,8 +2,8 @@
 //!
 //! In the order in which a connection passes through the files:
 //!
-//! * [`accept`] binds the listeners and accepts connections, within the connection limits; [`rejected`] counts and logs
-//!   connections that are closed without a request;
+//! * [`accept`] binds the listeners and accepts connections, within the connection limits; [`client_sockets`] sets the options of their
+//!   sockets; [`rejected`] counts and logs connections that are closed without a request;
 //! * [`peer`] is the address of the client, from the socket or the PROXY protocol header;
 //! * [`tls`] and [`transport`] make the stream that Pingora reads, [`client_certificates`] verifies certificates of clients;
 //!   [`write_progress`] closes the stream when the client does not read;
@@ -12,6 +12,7 @@
 
 pub(crate) mod accept;
 mod client_certificates;
+mod client_sockets;
 mod connection;
 mod head_allowance;
 mod http2_limits;
