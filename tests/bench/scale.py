@@ -222,6 +222,7 @@ def principals(number, emit):
     server = gateway("scale-principals", 50, jwks=jwks, verified_tokens=2 * largest, rate_limited_callers=2 * largest)
     have = 0
     try:
+        say(caller, server, "new", 0)  # it connects
         for size in PRINCIPALS:
             found = [say(caller, server, "new", min(BATCH, size - at)) for at in range(have, size, BATCH)]
             have = size
@@ -241,7 +242,7 @@ def say(caller, server, what, count):
     caller.stdin.write(f"{what} {count}\n")
     caller.stdin.flush()
     result = json.loads(caller.stdout.readline())
-    return {**result, "cpu_us": (server.cpu_ns() - before) / 1e3 / count}
+    return {**result, "cpu_us": (server.cpu_ns() - before) / 1e3 / max(count, 1)}
 
 
 def arguments():

@@ -94,7 +94,6 @@ def marginal(results, subject):
 
 FIELDS = {
     "CPU time of a call, µs": ("cpu_us", 1),
-    "calls/s": ("per_s", 1),
     "memory, MiB": ("rss_kib", 1024),
     "start, s": ("start_s", 1),
     "KiB for each": ("kib_per_stream", 1),
