@@ -84,11 +84,7 @@ impl<'a> Object<'a> {
 impl<'a> FromIterator<(Cow<'a, str>, &'a [u8])> for Object<'a> {
     /// An object of these members, which were read before.
     fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, &'a [u8])>>(members: I) -> Self {
-        let member = |(name, raw)| Member {
-            name,
-            raw,
-            inner: None,
-        };
+        let member = |(name, raw)| Member { name, raw };
         Self {
             members: members.into_iter().map(member).collect(),
         }

@@ -127,7 +127,12 @@ impl Key {
     }
 
     /// Whether this key serves the algorithm and verifies `signature` over `message`.
-    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &Vec<u8>,
+    ) -> bool {
         self.served
             .verifies(&self.public, algorithm, message, signature)
     }

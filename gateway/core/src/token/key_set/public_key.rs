@@ -9,6 +9,8 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::JwtVerifier;
+use jsonwebtoken::signature::{self, Verifier};
 
 use crate::token::algorithm::Algorithm;
 
@@ -28,10 +30,38 @@ pub(super) enum PublicKey {
     Edwards(Vec<u8>),
 }
 
+/// A public key as jsonwebtoken's verifier of one algorithm. jsonwebtoken's own ones have the backend compute the constants of the key again for
+/// every signature.
+#[derive(Clone, Debug)]
+pub(super) struct PreparedVerifier {
+    key: ParsedPublicKey,
+    algorithm: jsonwebtoken::Algorithm,
+}
+
+impl Verifier<Vec<u8>> for PreparedVerifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let verified = self.key.verify_sig(message, signature);
+        verified.map_err(signature::Error::from_source)
+    }
+}
+
+impl JwtVerifier for PreparedVerifier {
+    fn algorithm(&self) -> jsonwebtoken::Algorithm {
+        self.algorithm
+    }
+}
+
 impl PublicKey {
-    /// The key as the backend verifies signatures of this algorithm with it; none if it cannot be a key of that algorithm. A point
-    /// of a Weierstrass curve is on its curve.
-    pub(super) fn parse(&self, algorithm: Algorithm) -> Option<ParsedPublicKey> {
+    /// The verifier of this key's signatures of this algorithm; none if it cannot be a key of that algorithm. A point of a
+    /// Weierstrass curve is on its curve.
+    pub(super) fn verifier(&self, algorithm: Algorithm) -> Option<PreparedVerifier> {
+        Some(PreparedVerifier {
+            key: self.parse(algorithm)?,
+            algorithm: algorithm.backend(),
+        })
+    }
+
+    fn parse(&self, algorithm: Algorithm) -> Option<ParsedPublicKey> {
         match self {
             Self::Rsa { n, e } => RsaPublicKeyComponents { n, e }
                 .to_parsed_public_key(rsa_parameters(algorithm)?)

@@ -1,14 +1,13 @@
-//! The algorithms that a key serves, and its form in the backend for each of them.
+//! The algorithms that a key serves, and its verifier for each of them.
 //!
-//! The backend computes constants of a key before it can verify with it. jsonwebtoken has them computed again for every signature. Here
-//! they are computed once for each algorithm and stored, so the backend is called directly; the tests compare every verdict with
-//! jsonwebtoken's.
+//! The backend computes constants of a key before it can verify with it. They are computed once for each algorithm and stored with the verifier; the
+//! tests compare every verdict with that of jsonwebtoken's own verifiers, which have them computed again for every signature.
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::signature::ParsedPublicKey;
+use jsonwebtoken::signature::Verifier as _;
 
-use super::public_key::PublicKey;
+use super::public_key::{PreparedVerifier, PublicKey};
 use crate::token::algorithm::Algorithm;
 
 /// The algorithms that one key serves.
@@ -19,7 +18,7 @@ pub(super) struct Served(Vec<One>);
 struct One {
     algorithm: Algorithm,
     /// The key for this algorithm. None inside if it cannot be one.
-    parsed: OnceLock<Option<ParsedPublicKey>>,
+    verifier: OnceLock<Option<PreparedVerifier>>,
 }
 
 impl Served {
@@ -27,7 +26,7 @@ impl Served {
     /// a key set may have many RSA keys without `alg`, each for six algorithms of which one is used.
     pub(super) fn new(algorithms: &[Algorithm], key: &PublicKey) -> Option<Self> {
         let all: Vec<_> = algorithms.iter().copied().map(One::new).collect();
-        all.first()?.parsed(key)?;
+        all.first()?.verifier(key)?;
         Some(Self(all))
     }
 
@@ -42,11 +41,11 @@ impl Served {
         key: &PublicKey,
         algorithm: Algorithm,
         message: &[u8],
-        signature: &[u8],
+        signature: &Vec<u8>,
     ) -> bool {
         let one = self.0.iter().find(|one| one.algorithm == algorithm);
-        one.and_then(|one| one.parsed(key))
-            .is_some_and(|parsed| parsed.verify_sig(message, signature).is_ok())
+        one.and_then(|one| one.verifier(key))
+            .is_some_and(|verifier| verifier.verify(message, signature).is_ok())
     }
 }
 
@@ -54,13 +53,13 @@ impl One {
     const fn new(algorithm: Algorithm) -> Self {
         Self {
             algorithm,
-            parsed: OnceLock::new(),
+            verifier: OnceLock::new(),
         }
     }
 
-    fn parsed(&self, key: &PublicKey) -> Option<&ParsedPublicKey> {
-        let parse = || key.parse(self.algorithm);
-        self.parsed.get_or_init(parse).as_ref()
+    fn verifier(&self, key: &PublicKey) -> Option<&PreparedVerifier> {
+        let make = || key.verifier(self.algorithm);
+        self.verifier.get_or_init(make).as_ref()
     }
 }
 
