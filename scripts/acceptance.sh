@@ -7,6 +7,7 @@
 #
 #   image         build the images with the profile `dist`
 #   image-test    start them in empty roots and call through the gateway
+#   profile       the profile for the compiler still fits the gateway (gateway/profile)
 #   bench-check   start everything that the benchmark compares, with the image's gateway, and check the answers
 #   instructions  user-space instructions of a call with the image's gateway against those of an earlier commit (tests/budgets.yaml)
 #   conformance   the official MCP conformance suite
@@ -20,7 +21,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(image image-test bench-check instructions conformance store inspector federation replicas endpoints reliability fuzz)
+steps=(image image-test profile bench-check instructions conformance store inspector federation replicas endpoints reliability fuzz)
 [ $# -eq 0 ] || steps=("$@")
 
 bench_check() {
@@ -48,6 +49,10 @@ instructions() {
 
 budget() {
   sed -n "s/^$1: //p" tests/budgets.yaml
+}
+
+profile() {
+  scripts/profile.sh --check "${CARGO_TARGET_DIR:-target}/image/mcp-gateway"
 }
 
 store() {
@@ -84,7 +89,7 @@ run_step() {
   case "$1" in
     image | image-test | conformance) make "$1" ;;
     bench-check) bench_check ;;
-    store) store ;;
+    profile | store) "$1" ;;
     instructions | inspector | federation | replicas | endpoints | reliability) "$1" ;;
     fuzz) make fuzz SECONDS="${FUZZ_SECONDS:-300}" ;;
     *) printf 'acceptance: unknown step %s\n' "$1" >&2; return 2 ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the missing programs of a group of recipes and names them; prints nothing when none is missing.
 #
-#   scripts/setup.sh GROUP…      build | test | lint | docs | fuzz | mutants | bench | image
+#   scripts/setup.sh GROUP…      build | test | lint | docs | fuzz | mutants | bench | profile | image
 #
 # System packages come from Debian, installed as root or with sudo. It starts no service.
 set -euo pipefail
@@ -83,6 +83,16 @@ need_bench() {
   need_command python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   need_command valgrind valgrind
+}
+
+# llvm-profdata of the compiler in use. Where rustup did not install the compiler, this must be done by hand.
+need_profile() {
+  local sysroot host
+  sysroot=$(rustc --print sysroot) host=$(rustc -vV | sed -n 's/^host: //p')
+  [ -x "$sysroot/lib/rustlib/$host/bin/llvm-profdata" ] && return
+  command -v rustup >/dev/null || fail "llvm-profdata is missing: install the component llvm-tools of $(rustc --version)"
+  say "installing with rustup: llvm-tools"
+  rustup component add llvm-tools >/dev/null
 }
 
 need_fuzz() {
@@ -174,6 +184,7 @@ for group in "$@"; do
     fuzz) need_build; need_fuzz; tools+=("cargo-fuzz $CARGO_FUZZ_VERSION") ;;
     mutants) need_build; tools+=("cargo-mutants $CARGO_MUTANTS_VERSION") ;;
     bench) need_build; need_bench ;;
+    profile) need_profile ;;
     image) need_build; need_image ;;
     *) usage ;;
   esac

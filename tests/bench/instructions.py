@@ -11,6 +11,7 @@ decision point whose answer is known. A binary without these has no figure there
 """
 
 import argparse
+import contextlib
 import http.client
 import http.server
 import json
@@ -87,37 +88,47 @@ def count(servers, binary, offset):
 
 
 def count_rows(servers, binary, offset, group, rows):
-    port = servers.PORT + offset
     logs = servers.DIR / "callgrind"
     logs.mkdir(exist_ok=True)
     out = logs / f"callgrind.{offset}"
-    config = servers.gateway(f"callgrind-{offset}", port, str(group == "log").lower())[-1]
+    with configured(servers, binary, f"callgrind-{offset}", servers.PORT + offset, group) as setting:
+        if not setting:
+            return []
+        config, tokens = setting
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
+        log = open(logs / f"{offset}.log", "wb")
+        process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
+        try:
+            connection = connect(servers, servers.PORT + offset)
+            if group == "oauth":
+                tokens["own"] = own_token(connection)
+            return [(name, per_request(servers, connection, process.pid, path, tokens[whose], out)) for name, (path, whose) in rows.items()]
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def configured(servers, binary, name, port, group):
+    """The configuration of a gateway of that group, and the tokens for it; nothing where the binary cannot do what it needs."""
+    config = servers.gateway(name, port, str(group == "log").lower())[-1]
+    tokens = {"issuer": servers.token()}
+    tokens["opaque"] = "o" * len(tokens["issuer"])
+    asked, is_complete = None, True
     if group == "oauth":
         hashed = subprocess.run([binary, "hash-password"], input="nobody signs in\n", capture_output=True, text=True)
-        if hashed.returncode:
-            return []
-        with_authorization_server(config, hashed.stdout.strip())
-    key = None
+        is_complete = not hashed.returncode
+        if is_complete:
+            with_authorization_server(config, hashed.stdout.strip())
     if group == "keys":
-        key = with_api_keys(binary, config)
-        if not key:
-            return []
-    asked = None
+        tokens["key"] = with_api_keys(binary, config)
+        is_complete = bool(tokens["key"])
     if group in ("opaque", "decision"):
         asked = with_somebody_asked(binary, config, group)
-        if not asked:
-            return []
-    command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
-    log = open(logs / f"{offset}.log", "wb")
-    process = subprocess.Popen([*command, str(binary), "run", "--config", str(config)], stdout=log, stderr=log)
+        is_complete = bool(asked)
     try:
-        connection = connect(servers, port)
-        tokens = {"issuer": servers.token(), "own": own_token(connection) if group == "oauth" else None, "key": key}
-        tokens["opaque"] = "o" * len(tokens["issuer"])
-        return [(name, per_request(servers, connection, process.pid, path, tokens[whose], out)) for name, (path, whose) in rows.items()]
+        yield (config, tokens) if is_complete else None
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
         if asked:
             asked.shutdown()
 
