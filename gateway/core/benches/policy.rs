@@ -24,6 +24,7 @@ use mcp_gateway_core::{
         ejection,
         endpoints::{Endpoints, Settings, Wanted},
         outcome::Outcome,
+        waiting,
     },
     cel::{Condition, Facts, RequestFacts, kept_claims::KeptClaims},
     endpoint_id::EndpointId,
@@ -509,7 +510,12 @@ fn endpoints(criterion: &mut Criterion) {
         let chosen = set.choose(Wanted::Any(&[]), now, seed).unwrap();
         if chosen.key.is_multiple_of(10) {
             for _ in 0..5 {
-                set.report(chosen.member, Outcome::Unconnected, now, now);
+                set.report(
+                    chosen.member,
+                    Outcome::Unconnected,
+                    waiting::Caller(1),
+                    (now, now),
+                );
             }
         }
     }

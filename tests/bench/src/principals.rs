@@ -40,7 +40,7 @@ impl Callers {
         let number = self.count.get();
         self.count.set(number + 1);
         let token = self.minter.sign(&self.minter.claims(number));
-        if number % self.stride.get() == 0 {
+        if number.is_multiple_of(self.stride.get()) {
             let mut known = self.known.borrow_mut();
             known.push(token.clone());
             if known.len() > KEPT {

@@ -121,17 +121,16 @@ pub async fn run(a: Args) {
     measuring.set(false);
     let after = memory(&a.pids);
     let n = open.get().max(1) as f64;
-    let s = stats.borrow();
-    println!(
-        "{}",
+    let result = {
+        let s = stats.borrow();
         json!({
             "streams": open.get(), "errors": s.errors, "open_s": opened_s, "events": s.ok,
             "p50_us": s.us(0.5), "p99_us": s.us(0.99),
             "rss_before_kib": before.0, "rss_kib": after.0, "pss_kib": after.1,
             "kib_per_stream": (after.0 as f64 - before.0 as f64) / n,
         })
-    );
-    drop(s);
+    };
+    println!("{result}");
     if a.hold {
         let _ = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await;
     }

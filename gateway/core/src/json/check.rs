@@ -124,6 +124,10 @@ struct SeenNames<'a> {
     /// Where they begin in [`Walk::names`].
     from: usize,
     /// All of them in a set, if they are many, if one has escapes, or if there is no more room.
+    #[expect(
+        clippy::box_collection,
+        reason = "few objects have it, and it is six times the size of a box"
+    )]
     many: Option<Box<HashSet<Cow<'a, str>>>>,
 }
 
@@ -269,7 +273,7 @@ impl<'a, O: Observer<'a>> Walk<'a, '_, O> {
         }
         let before = self.names.get(seen.from..self.names_kept);
         let before = before.unwrap_or_default();
-        if before.iter().any(|own| *own == name) {
+        if before.contains(&name) {
             return false;
         }
         let is_few = before.len() < FEW_NAMES;
