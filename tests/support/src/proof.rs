@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::clock::now;
 use crate::draft::{Draft, changes_of_a_draft, unique};
 use crate::encoding::base64url;
-use crate::key_pair::KeyPair;
+use crate::keys::key_pair::KeyPair;
 
 /// A proof before it is signed: a good one until a test changes something.
 #[derive(Clone)]

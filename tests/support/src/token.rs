@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::clock::now;
 use crate::draft::{Draft, changes_of_a_draft, unique};
-use crate::key::Key;
+use crate::keys::key::Key;
 
 /// A token before it is signed: a good access token until a test changes something.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::key_pair::{KeyPair, RSA};
-use crate::public_key::jwk_set;
-use crate::signature::compact;
+use crate::keys::key_pair::{KeyPair, RSA};
+use crate::keys::public_key::jwk_set;
+use crate::keys::signature::compact;
 
 /// A signing key of an issuer.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::encoding::{base64url, with_members};
-use crate::key_pair::{KeyPair, Kind};
+use crate::keys::key_pair::{KeyPair, Kind};
 
 impl KeyPair {
     /// A JWK with this id and nothing optional (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).

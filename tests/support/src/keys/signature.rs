@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
 };
 
 use crate::encoding::base64url;
-use crate::key_pair::{KeyPair, Kind};
+use crate::keys::key_pair::{KeyPair, Kind};
 
 impl KeyPair {
     /// A signature by the algorithm of this JOSE name. An RSA key has six of them; every other kind of key has one, which
