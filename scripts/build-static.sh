@@ -41,7 +41,7 @@ set_flags() {
     none) say "building without a profile (GATEWAY_PROFILE=none)" ;;
     write:*) flags+=("-Cprofile-generate=${GATEWAY_PROFILE#write:}") ;;
     "")
-      [ -f "$profile" ] || { say "building without a profile: $profile is missing (gateway/profile/README.md)"; return; }
+      [ -f "$profile" ] || { say "building without a profile: none is for $target and rustc $compiler (in gateway/profile:$(present))"; return; }
       say "building with $profile"
       # cargo compares flags, not files: another profile has another name.
       file=$output/profile/$(sha256sum <"$profile" | cut -c1-16).profdata
@@ -52,6 +52,13 @@ set_flags() {
       ;;
     *) say "GATEWAY_PROFILE must be none or write:FOLDER"; exit 2 ;;
   esac
+}
+
+# The targets and versions of rustc that have a profile.
+present() {
+  local found
+  found=$(find gateway/profile -name '*.profdata.gz' -printf ' %f')
+  printf %s "${found:- none}"
 }
 
 build() {
