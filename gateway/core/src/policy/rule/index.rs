@@ -69,8 +69,9 @@ impl Rules {
             Methods::Any => None,
             Methods::Of(methods) => Some(methods),
         });
-        let mut methods: Vec<&str> = named.flatten().map(String::as_str).collect();
-        if methods.contains(&McpMethod::ReadResource.name()) {
+        // Each method once: an index takes as long as there are rules.
+        let mut methods: HashSet<&str> = named.flatten().map(String::as_str).collect();
+        if methods.contains(McpMethod::ReadResource.name()) {
             let judged_as_reading = McpMethod::ALL
                 .iter()
                 .filter(|one| one.is_judged_as_reading());
