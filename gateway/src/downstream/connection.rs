@@ -38,6 +38,7 @@ use crate::{
     downstream::{
         head_allowance::HeadAllowance,
         http2_limits,
+        open_streams::OpenStreams,
         peer::Peer,
         rejected::{RejectionCause, count_rejected},
     },
@@ -100,6 +101,9 @@ pub(crate) struct Connection {
     gateway: Arc<Gateway>,
     peer: Peer,
     options: HttpServerOptions,
+    keep_alive: Duration,
+    /// Those of HTTP/2.
+    open_streams: OpenStreams,
     header_deadline: Duration,
     streams: usize,
     header_bytes: usize,
@@ -122,11 +126,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(gateway: Arc<Gateway>, peer: Peer, permit: OwnedSemaphorePermit) -> Self {
         let snapshot = gateway.snapshot();
-        let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(snapshot.timeouts.keep_alive);
         Self {
-            options,
+            options: HttpServerOptions::default(),
             peer,
+            keep_alive: snapshot.timeouts.keep_alive,
+            open_streams: OpenStreams::new(),
             header_deadline: snapshot.timeouts.header,
             streams: snapshot.limits.streams_per_connection,
             header_bytes: snapshot.limits.header_bytes,
@@ -300,6 +304,7 @@ impl Connection {
             () = self.wait_without_request() => {
                 count_rejected(self.gateway.metrics(), RejectionCause::Silent);
             }
+            () = self.open_streams.idle_for(self.keep_alive) => {}
         }
     }
 
@@ -498,6 +503,7 @@ fn has_too_many_fields(error: &pingora::Error) -> bool {
 
 /// One request of an HTTP/2 connection.
 async fn serve_http2_stream(connection: &Connection, session: Box<ServerSession>) {
+    let _open = connection.open_streams.open();
     match Box::pin(connection.request(session)).await {
         Some(Rest::Nothing(session)) => drop(Box::pin(connection.finish(session)).await),
         Some(Rest::Stream(streaming)) => {

@@ -8,7 +8,7 @@
 //! * [`tls`] and [`transport`] make the stream that Pingora reads, [`client_certificates`] verifies certificates of clients;
 //!   [`write_progress`] closes the stream when the client does not read;
 //! * [`connection`] reads the requests one after the other, each head within [`head_allowance`], HTTP/2 within
-//!   [`http2_limits`], and passes each to [`request`](crate::request).
+//!   [`http2_limits`], and passes each to [`request`](crate::request); [`open_streams`] is when HTTP/2 is idle.
 
 pub(crate) mod accept;
 mod client_certificates;
@@ -16,6 +16,7 @@ mod client_sockets;
 mod connection;
 mod head_allowance;
 mod http2_limits;
+mod open_streams;
 mod peer;
 mod rejected;
 pub(crate) mod tls;

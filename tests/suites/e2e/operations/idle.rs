@@ -10,6 +10,7 @@ use e2e::gateway::Gateway;
 use e2e::gateway::config::Config;
 use e2e::sign_in::with_authorization_server;
 use e2e::world::World;
+use e2e::world::secure::Secure;
 use http::Method;
 use serde_json::json;
 use test_support::{Key, budget};
@@ -78,6 +79,16 @@ async fn an_idle_authorization_server_sleeps() {
     let config = Config::new("http://127.0.0.1:9/mcp", &[&Key::es256("first")]);
     let gateway = Gateway::start(with_authorization_server(config).await).await;
     settles(&gateway).await;
+}
+
+#[tokio::test]
+async fn an_open_http2_connection_wakes_no_process() {
+    let world = Secure::start().await;
+    let http = world.http(false);
+    let called = world.post(&http, request(1, "tools/list", json!({})));
+    assert_eq!(called.send().await.status, 200);
+    settles(&world.gateway).await;
+    drop(http);
 }
 
 #[tokio::test]
