@@ -27,7 +27,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::session::within;
+use super::session::{is_bodiless, within};
 use crate::request::exchange::Broken;
 
 /// The last chunk of a body, without trailers.
@@ -83,7 +83,7 @@ enum BareWire {
 }
 
 impl BareStream {
-    /// Whether the session may be left: the head of an answer without a length is written, and the request was read.
+    /// Whether the session may be left: the head of an answer with a body without a length is written, and the request was read.
     pub(crate) fn may_leave(session: &ServerSession) -> bool {
         let is_read = match session {
             ServerSession::H1(_) => true,
@@ -92,7 +92,9 @@ impl BareStream {
         };
         let has_body = matches!(session.req_header().method, Method::GET | Method::POST);
         let head = session.response_written();
-        let is_open = head.is_some_and(|head| !head.headers.contains_key(CONTENT_LENGTH));
+        let is_open = head.is_some_and(|head| {
+            !is_bodiless(head.status) && !head.headers.contains_key(CONTENT_LENGTH)
+        });
         is_read && has_body && is_open
     }
 
@@ -218,6 +220,7 @@ mod tests {
         net::{TcpListener, TcpStream},
     };
 
+    use super::super::write_head;
     use super::*;
 
     /// A session with this request, and its client.
@@ -328,5 +331,21 @@ mod tests {
         head.insert_header("Content-Length", "4").unwrap();
         session.write_response_header(Box::new(head)).await.unwrap();
         assert!(!BareStream::may_leave(&session));
+    }
+
+    #[tokio::test]
+    async fn a_session_stays_for_an_answer_without_a_body() {
+        for status in [204, 304] {
+            let (mut session, client) = session(GET).await;
+            let mut head = pingora::http::ResponseHeader::build(status, None).unwrap();
+            head.insert_header("Content-Type", "text/event-stream")
+                .unwrap();
+            write_head(&mut session, Box::new(head)).await.ok().unwrap();
+            assert!(!BareStream::may_leave(&session), "{status}");
+            let mut side = ClientSide::Session(&mut session);
+            side.write(Bytes::new(), true).await.ok().unwrap();
+            drop(session);
+            assert_eq!(read(client).await, "", "{status}");
+        }
     }
 }

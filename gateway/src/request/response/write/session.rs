@@ -24,17 +24,18 @@ pub(crate) async fn write_head(
     session: &mut ServerSession,
     mut head: Box<ResponseHeader>,
 ) -> Result<(), Broken> {
-    let is_bodiless = matches!(
-        head.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
-    let is_framed = is_bodiless || head.headers.contains_key(CONTENT_LENGTH);
+    let is_framed = is_bodiless(head.status) || head.headers.contains_key(CONTENT_LENGTH);
     if !is_framed && session.req_header().version == Version::HTTP_11 {
         head.insert_header(TRANSFER_ENCODING, "chunked")
             .map_err(|_| Broken)?;
     }
     let deadline = session.get_write_timeout();
     within(deadline, session.write_response_header(head)).await
+}
+
+/// Whether an answer with this status has no body, whatever its head says (RFC 9110 §6.4.1).
+pub(super) const fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Writes the whole body, after its head.
