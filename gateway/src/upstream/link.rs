@@ -160,11 +160,18 @@ impl Link {
         method: &Method,
         cx: &mut Context<'_>,
     ) -> Poll<Result<AnswerHead, Unanswered>> {
+        // An upstream that takes no more of the request may have answered: what it sent is read to its end first.
         let sent = self.poll_send(cx);
         while let Poll::Ready(read) = self.wire.poll_bytes(cx) {
             match read {
                 Ok(more) if !more.is_empty() => self.append(more),
-                Ok(_) => return Poll::Ready(Err(self.closed())),
+                // What was not taken of the request says more than the end after it.
+                Ok(_) => {
+                    return Poll::Ready(Err(match &sent {
+                        Poll::Ready(Err(error)) => self.broken(error),
+                        _ => self.closed(),
+                    }));
+                }
                 Err(error) => return Poll::Ready(Err(self.broken(&error))),
             }
             match head::take(&mut self.unread, method) {
@@ -173,10 +180,7 @@ impl Link {
                 Err(fault) => return Poll::Ready(Err(Unanswered::Broken(fault.to_string()))),
             }
         }
-        match sent {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(&error))),
-            _ => Poll::Pending,
-        }
+        Poll::Pending
     }
 
     fn append(&mut self, more: Bytes) {
@@ -344,6 +348,29 @@ mod tests {
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(body(&mut link, response.into_body()).await.unwrap(), b"no");
         assert!(!is_ready(&mut link), "the rest of the request is unsent");
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_although_the_rest_of_the_request_is_not_taken() {
+        let answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+        for _ in 0..20 {
+            let (link, mut server) = pair();
+            let serve = async {
+                assert!(server.read(&mut vec![0; 1 << 20]).await.unwrap() > 0);
+                // Now the gateway can write again, and finds out that it cannot before it finds out that there is an answer.
+                tokio::task::yield_now().await;
+                server.write_all(answer).await.unwrap();
+                drop(server);
+            };
+            let large = request(vec![b'x'; 8 << 20]);
+            let exchanged = timeout(Duration::from_secs(10), link.exchange(large));
+            let ((), exchanged) = tokio::join!(serve, exchanged);
+            let Ok(Ok((response, mut link))) = exchanged else {
+                panic!("no answer");
+            };
+            assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!(body(&mut link, response.into_body()).await.unwrap(), b"no");
+        }
     }
 
     #[tokio::test]
