@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 §7.1), removed from the body of an upstream's answer.
 //!
 //! Bytes come in any portions, and data is returned as part of them, without a copy. Extensions are skipped, and trailers as well: they
-//! are not forwarded. A line ends with CRLF and nothing else.
+//! are not forwarded, but must be fields: other lines are chunks after a chunk of no length. A line ends with CRLF and nothing else.
 
 use bytes::{Buf, Bytes};
 use thiserror::Error;
@@ -49,6 +49,8 @@ enum At {
     DataLf,
     /// The first byte of a line after the last chunk.
     Line,
+    /// The name of a trailer, and its colon.
+    TrailerName,
     Trailer,
     TrailerLf,
     EndLf,
@@ -118,7 +120,12 @@ impl Chunked {
             (At::DataLf, b'\n') => Ok(At::Start),
             (At::Line, b'\r') => Ok(At::EndLf),
             (At::Trailer, b'\r') => Ok(At::TrailerLf),
-            (At::Line | At::Trailer, byte) if byte != b'\n' => {
+            (At::Line | At::TrailerName, byte) if is_token(byte) => {
+                count(&mut self.trailers)?;
+                Ok(At::TrailerName)
+            }
+            (At::TrailerName, b':') => Ok(At::Trailer),
+            (At::Trailer, byte) if byte != b'\n' => {
                 count(&mut self.trailers)?;
                 Ok(At::Trailer)
             }
@@ -140,6 +147,28 @@ impl Default for Chunked {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a name of a field may have it (RFC 9110 §5.6.2).
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 const fn count(skipped: &mut u32) -> Result<(), ChunkFault> {
@@ -218,6 +247,11 @@ mod tests {
             ("2 2\r\nok\r\n", ""),
             ("2;a\nb\r\nok\r\n", ""),
             ("0\r\na: b\nc: d\r\n\r\n", ""),
+            ("0\r\nabc\r\n\r\n", ""),
+            ("2\r\nok\r\n0\r\n2\r\nno\r\n0\r\n\r\n", "ok"),
+            ("0\r\na: b\r\n c\r\n\r\n", ""),
+            ("0\r\n: b\r\n\r\n", ""),
+            ("0\r\na : b\r\n\r\n", ""),
             ("0\r\n\n", ""),
             ("0\r\n\ra", ""),
             (";\r\n", ""),
