@@ -85,7 +85,8 @@ fn is_control(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A member that, if present and not null, must be an object without look-alike names.
+/// A member that, if present and not null, must be an object without look-alike names. `member` is one of those that the envelope opens
+/// (its `READ`): of any other object no names are known here.
 ///
 /// # Errors
 /// [`Reason::InvalidRequest`] if it is not an object, [`Reason::AmbiguousJson`] if two readers could read it differently.
