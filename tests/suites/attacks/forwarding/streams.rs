@@ -1,7 +1,8 @@
-//! Numbers 98, 102, 110 and 114–116: limits of bodies and heads, and long streams.
+//! Numbers 98, 102, 110, 114–116 and 343: limits of bodies and heads, long streams, and answers that name a stream and have none.
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use e2e::client::sse::{Events, Item};
 use e2e::client::{initialize, request, tool};
 use e2e::upstream::{Answer, Chunk, Feed, Feeds, head, steps};
@@ -264,4 +265,27 @@ async fn attack_116_everything_is_freed_when_a_client_disconnects() {
             && metrics.sum("mcp_gateway_connections_active", &[]) <= 1.0
     })
     .await;
+}
+
+#[tokio::test]
+async fn attack_343_an_answer_without_a_body_leaves_nothing_before_the_next_one() {
+    let world = World::start().await;
+    let body = request(1, "tools/list", json!({}));
+    let message = format!(
+        "{}Content-Length: {}\r\n\r\n{body}",
+        world.raw_head(),
+        body.len()
+    );
+    for status in [204, 304] {
+        world.upstream.script(move |_| {
+            let head = head(status, &[("content-type", "text/event-stream")]);
+            Answer::Full(head.map(|()| Bytes::new()))
+        });
+        let mut connection = world.gateway.raw().await;
+        for _ in 0..3 {
+            connection.send(&message).await;
+            let head = connection.head().await.unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        }
+    }
 }
