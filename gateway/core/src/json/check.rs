@@ -123,7 +123,7 @@ enum Open<'a> {
 struct SeenNames<'a> {
     /// Where they begin in [`Walk::names`].
     from: usize,
-    /// All of them in a set, if they are many, if one has escapes, or if there is no more room.
+    /// All of them in a set: for many names, for names with escapes, and where [`Walk::names`] is full.
     #[expect(
         clippy::box_collection,
         reason = "few objects have it, and it is six times the size of a box"

@@ -23,7 +23,7 @@ pub enum Framing {
 /// Why the end of a body is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FramingFault {
-    /// Its length is no number, or several.
+    /// Its length is not a number, or several lengths differ.
     #[error("its Content-Length is not one number")]
     Length,
     /// HTTP/1.0 has no transfer codings.

@@ -70,7 +70,7 @@ pub enum Cause {
     Endpoint(Option<Duration>),
     /// The token: there is an answer that says nothing about it.
     Token,
-    /// Either of them: there is no answer.
+    /// The endpoint or the token: the endpoint did not answer.
     Either,
 }
 

@@ -50,7 +50,7 @@ impl Payload {
     /// The claims.
     ///
     /// # Errors
-    /// [`Reason::MalformedToken`] if the payload is no object.
+    /// [`Reason::MalformedToken`] if the payload is not an object.
     pub(crate) fn claims(&self) -> Result<Object<'_>, Reason> {
         Ok(self.each()?.collect())
     }

@@ -22,7 +22,7 @@ struct One {
 }
 
 impl Served {
-    /// A key that serves these algorithms; none if it is no key of the first of them. It is parsed for the others when they are used:
+    /// A key that serves these algorithms; none if it cannot be a key of the first one. It is parsed for the others when they are used:
     /// a key set may have many RSA keys without `alg`, each for six algorithms of which one is used.
     pub(super) fn new(algorithms: &[Algorithm], key: &PublicKey) -> Option<Self> {
         let all: Vec<_> = algorithms.iter().copied().map(One::new).collect();

@@ -24,11 +24,11 @@ use pingora::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::session::{is_bodiless, within};
-use crate::request::exchange::Broken;
+use crate::{request::exchange::Broken, time_limit::limited};
 
 /// The last chunk of a body, without trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -164,10 +164,7 @@ impl BareStream {
         match &mut self.wire {
             BareWire::Http1 { stream, is_chunked } => {
                 let write = write_http1(stream, *is_chunked, &data, last);
-                let written = match deadline {
-                    Some(deadline) => timeout(deadline, write).await.map_err(|_| Broken)?,
-                    None => write.await,
-                };
+                let written = limited(deadline, write).await.map_err(|_| Broken)?;
                 written.map_err(|_| Broken)?;
             }
             BareWire::Http2(stream) => {
@@ -218,6 +215,7 @@ mod tests {
     use tokio::{
         io::AsyncReadExt,
         net::{TcpListener, TcpStream},
+        time::timeout,
     };
 
     use super::super::write_head;
