@@ -5,6 +5,7 @@
 //! * [`cli`]: the command line; [`app`]: assembly and start; [`lifecycle`]: reload, upgrade, signals and shutdown.
 //! * [`admin`]: metrics and probes for operators.
 //! * [`downstream`]: client connections; [`request`]: the phases of a request.
+//! * `client_session`: one request of a client and its answer, as bytes of HTTP/1.1 or a stream of HTTP/2.
 //! * [`shared`]: what all requests share; [`snapshot`]: the configuration prepared for requests.
 //! * [`authorization_server`]: the built-in authorization server, around the decisions of `mcp-gateway-oauth`.
 //! * `verify`: tokens verified, by one verifier for each kind; `assertion`: signed assertions about callers for upstreams.
@@ -21,6 +22,7 @@ pub mod app;
 mod assertion;
 mod authorization_server;
 pub mod cli;
+mod client_session;
 mod clock;
 pub mod config;
 mod decision;

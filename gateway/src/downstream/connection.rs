@@ -6,22 +6,19 @@
 
 use std::{
     future::{pending, poll_fn},
-    io,
-    mem::MaybeUninit,
     net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Poll, ready},
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use mcp_gateway_core::{http::client_address::ClientAddress, refusal::reason::Reason};
 use pingora::{
-    apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
+    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
         ALPN, Stream,
         http::{ServerSession, v2::server::H2Options},
@@ -29,11 +26,21 @@ use pingora::{
     server::ShutdownWatch,
 };
 use tokio::{
-    io::{AsyncRead, ReadBuf},
     sync::{Notify, OwnedSemaphorePermit, watch},
     time::{sleep, timeout},
 };
 
+use crate::{
+    client_session::{
+        ClientSession, HeadFault,
+        http1::{HEAD_READ, poll_read},
+    },
+    limits::per_address::AddressSlot,
+    shared::Gateway,
+    snapshot::Snapshot,
+    telemetry::{log_interval::LogInterval, request_view::BrokenBy},
+    time_limit::limited,
+};
 use crate::{
     downstream::{
         head_allowance::HeadAllowance,
@@ -49,27 +56,11 @@ use crate::{
         response::{
             relay::{self, Relay},
             respond,
-            write::{
-                client_side::{BareStream, ClientSide, RESET_DELAY},
-                within,
-            },
+            write::client_side::{BareStream, ClientSide, RESET_DELAY},
         },
         tls_info::TlsInfo,
     },
 };
-use crate::{
-    limits::per_address::AddressSlot,
-    shared::Gateway,
-    snapshot::Snapshot,
-    telemetry::{log_interval::LogInterval, request_view::BrokenBy},
-    time_limit::limited,
-};
-
-/// Bytes of the next request on a persistent connection that are read at first. What is missing of a longer head is read later.
-const NEXT_HEAD: usize = 4096;
-
-/// How long Pingora waits for the first request, in seconds. The header deadline is usually shorter.
-const FIRST_REQUEST: u64 = 60;
 
 /// How long an idle connection may still send a request when the gateway drains. A request that is already on its way is
 /// answered, as the last one of the connection.
@@ -78,13 +69,10 @@ const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 /// Streams of one HTTP/2 connection that may be reset before they are answered, in excess of those that are answered.
 const MAX_RESET_STREAMS: usize = 100;
 
-/// What a connection continues with.
-type Next = (Stream, HttpPersistentSettings);
-
 /// What is left of a request.
 enum Rest<'a> {
     /// Its answer is written; this is its session.
-    Nothing(Box<ServerSession>),
+    Nothing(Box<ClientSession>),
     /// The rest of an event stream, without a session.
     Stream(Box<Streaming<'a>>),
 }
@@ -180,40 +168,37 @@ impl Connection {
 
     /// Serves an HTTP/1.1 connection, one request after the other. While it waits, the connection holds only what it waits with.
     async fn serve_http1(&self, stream: Stream) {
-        let mut session = Box::new(ServerSession::new_http1(stream));
-        session.set_keepalive(Some(FIRST_REQUEST));
+        let mut session = Box::new(ClientSession::http1(stream, Bytes::new()));
         loop {
             let next = match Box::pin(self.request(session)).await {
                 Some(Rest::Nothing(session)) => Box::pin(self.finish(session)).await,
                 Some(Rest::Stream(streaming)) => Box::pin(self.stream(streaming)).await,
                 None => None,
             };
-            let Some((stream, settings)) = next else {
+            let Some(stream) = next else {
                 return;
             };
-            let Some((stream, settings)) = Box::pin(self.next_request(stream, settings)).await
-            else {
+            let Some((stream, begun)) = Box::pin(self.next_request(stream)).await else {
                 return;
             };
-            session = Box::new(ServerSession::new_http1(stream));
-            settings.apply_to_session(&mut session);
+            session = Box::new(ClientSession::http1(stream, begun));
         }
     }
 
     /// Reads a request and answers it, up to the rest of an event stream; none if the connection is to close.
-    async fn request<'a>(&'a self, mut session: Box<ServerSession>) -> Option<Rest<'a>> {
+    async fn request<'a>(&'a self, mut session: Box<ClientSession>) -> Option<Rest<'a>> {
         let snapshot = self.gateway.snapshot();
         self.read_head(&mut session, &snapshot).await?;
         let (mut guard, next) = self.answer(&mut session, snapshot).await;
         let next = match next {
-            Ok(Some(relay)) if relay.is_stream() && BareStream::may_leave(&session) => {
-                return self.leave(*session, relay, guard).await.map(Rest::Stream);
+            Ok(Some(relay)) if relay.is_stream() && session.is_open_ended() => {
+                return self.leave(*session, relay, guard).map(Rest::Stream);
             }
             next => next,
         };
         let ended = self.relay(next, &mut session, &mut guard.record).await;
         if session.is_http2() {
-            self.count_reset_stream(ended.is_ok() || session.response_written().is_some());
+            self.count_reset_stream(ended.is_ok() || session.is_answered());
         }
         guard.finish(session.body_bytes_sent());
         if ended.is_err() {
@@ -228,13 +213,13 @@ impl Connection {
     }
 
     /// Leaves the session of an event stream.
-    async fn leave<'a>(
+    fn leave<'a>(
         &self,
-        session: ServerSession,
+        session: ClientSession,
         relay: Relay,
         mut guard: Box<RecordGuard<'a>>,
     ) -> Option<Box<Streaming<'a>>> {
-        let Ok(client) = BareStream::leave(session).await else {
+        let Ok(client) = BareStream::leave(session) else {
             self.note_broken(&mut guard.record);
             guard.finish(0);
             return None;
@@ -247,7 +232,7 @@ impl Connection {
     }
 
     /// Relays the rest of an event stream. Returns what the connection continues with.
-    async fn stream(&self, mut streaming: Box<Streaming<'_>>) -> Option<Next> {
+    async fn stream(&self, mut streaming: Box<Streaming<'_>>) -> Option<Stream> {
         let Streaming {
             relay,
             client,
@@ -270,13 +255,15 @@ impl Connection {
     }
 
     /// Ends a request whose answer is complete. Returns what the connection continues with.
-    async fn finish(&self, session: Box<ServerSession>) -> Option<Next> {
-        let settings = HttpPersistentSettings::for_session(&session);
-        let write_idle = session.get_write_timeout();
-        let finished = within(write_idle, session.finish()).await;
-        // Extra bytes after a request are not treated as a second request: the connection closes after this answer.
-        let (stream, _) = finished.ok()??.into_parts();
-        Some((stream, settings))
+    async fn finish(&self, session: Box<ClientSession>) -> Option<Stream> {
+        let write_idle = session.write_deadline();
+        match *session {
+            ClientSession::Http1(session) => limited(write_idle, session.finish()).await.ok()?,
+            ClientSession::Http2(mut session) => {
+                let _ = session.finish();
+                None
+            }
+        }
     }
 
     /// Serves an HTTP/2 connection until it closes, sends no request in time, or resets too many streams.
@@ -335,13 +322,13 @@ impl Connection {
     }
 
     /// The head of the next request; none when the client disconnected or sent a head that cannot be read.
-    async fn read_head(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
+    async fn read_head(&self, session: &mut ClientSession, snapshot: &Snapshot) -> Option<()> {
         // Twice the limit, because the last read may include a part of the body. The limit itself is checked later.
-        let head_bytes = 2 * self.header_bytes + NEXT_HEAD;
+        let head_bytes = 2 * self.header_bytes + HEAD_READ;
         if !session.is_http2() {
             self.head_allowance.begin(head_bytes);
         }
-        let read = limited(snapshot.timeouts.header, session.read_request()).await;
+        let read = limited(snapshot.timeouts.header, session.read_head()).await;
         let is_too_large = self.head_allowance.is_used_up();
         // On a persistent connection, the session reads only after the next head has begun.
         let has_begun = self.has_read_request.load(Ordering::Relaxed)
@@ -353,12 +340,11 @@ impl Connection {
                 Some(())
             }
             Ok(Ok(false)) => None,
-            // The error's text has the raw head with credentials, so it is never logged.
-            Ok(Err(error)) => {
-                let reason = if is_too_large || has_too_many_fields(&error) {
-                    Reason::HeadersTooLarge
-                } else {
-                    Reason::BadFraming
+            Ok(Err(fault)) => {
+                let reason = match fault {
+                    HeadFault::TooManyFields => Reason::HeadersTooLarge,
+                    _ if is_too_large => Reason::HeadersTooLarge,
+                    _ => Reason::BadFraming,
                 };
                 self.refuse_head(session, snapshot, reason).await
             }
@@ -375,7 +361,7 @@ impl Connection {
 
     async fn refuse_head(
         &self,
-        session: &mut ServerSession,
+        session: &mut ClientSession,
         snapshot: &Snapshot,
         reason: Reason,
     ) -> Option<()> {
@@ -390,13 +376,12 @@ impl Connection {
     /// Answers a request whose head has been read. The rest of the answer may still have to be relayed.
     async fn answer<'a>(
         &'a self,
-        session: &mut ServerSession,
+        session: &mut ClientSession,
         snapshot: Arc<Snapshot>,
     ) -> (Box<RecordGuard<'a>>, Result<Option<Relay>, Broken>) {
-        session.set_write_timeout(Some(snapshot.timeouts.write_idle));
-        session.set_read_timeout(None);
+        session.set_write_deadline(snapshot.timeouts.write_idle);
         if self.gateway.process_state().is_draining() {
-            session.set_keepalive(None);
+            session.close_afterwards();
         }
         let head = session.req_header();
         let client = self.peer.client(Some(&head.headers), &snapshot.addresses);
@@ -418,7 +403,7 @@ impl Connection {
     async fn relay(
         &self,
         next: Result<Option<Relay>, Broken>,
-        session: &mut ServerSession,
+        session: &mut ClientSession,
         record: &mut Record,
     ) -> Result<(), Broken> {
         let ended = match next {
@@ -445,23 +430,19 @@ impl Connection {
     }
 
     /// Waits for the next request on a persistent connection, without a session in memory.
-    async fn next_request(
-        &self,
-        mut stream: Stream,
-        mut settings: HttpPersistentSettings,
-    ) -> Option<Next> {
+    async fn next_request(&self, mut stream: Stream) -> Option<(Stream, Bytes)> {
         let idle = self.gateway.snapshot().timeouts.keep_alive;
         let mut draining = self.gateway.process_state().draining();
-        let head = tokio::select! {
-            read = timeout(idle, read_next(&mut stream)) => read.ok()?.ok()?,
-            () = wait_past_drain(&mut draining) => BytesMut::new(),
+        let next = poll_fn(|cx| poll_read::<HEAD_READ>(&mut stream, cx));
+        let begun = tokio::select! {
+            read = timeout(idle, next) => read.ok()?.ok()?,
+            () = wait_past_drain(&mut draining) => Bytes::new(),
         };
-        if head.is_empty() {
+        if begun.is_empty() {
             stream.shutdown().await;
             return None;
         }
-        settings.set_pipelined_prefix(head);
-        Some((stream, settings))
+        Some((stream, begun))
     }
 }
 
@@ -477,17 +458,6 @@ fn note_unknown_client(proxy: IpAddr) {
     }
 }
 
-/// The first bytes of the next request, in memory of just their length: no memory waits for them.
-async fn read_next(stream: &mut Stream) -> io::Result<BytesMut> {
-    poll_fn(|cx| {
-        let mut space = [const { MaybeUninit::uninit() }; NEXT_HEAD];
-        let mut read = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
-        Poll::Ready(Ok(BytesMut::from(read.filled())))
-    })
-    .await
-}
-
 /// Returns [`LAST_REQUEST_WAIT`] after the gateway has begun to drain.
 async fn wait_past_drain(draining: &mut watch::Receiver<bool>) {
     // The sender lives as long as the gateway.
@@ -495,14 +465,8 @@ async fn wait_past_drain(draining: &mut watch::Receiver<bool>) {
     sleep(LAST_REQUEST_WAIT).await;
 }
 
-/// Pingora's parser accepts at most 256 fields, whatever the configured limit. Only this cause in its error shows it.
-fn has_too_many_fields(error: &pingora::Error) -> bool {
-    let cause = error.cause.as_ref();
-    cause.is_some_and(|cause| cause.to_string() == "too many headers")
-}
-
 /// One request of an HTTP/2 connection.
-async fn serve_http2_stream(connection: &Connection, session: Box<ServerSession>) {
+async fn serve_http2_stream(connection: &Connection, session: Box<ClientSession>) {
     let _open = connection.open_streams.open();
     match Box::pin(connection.request(session)).await {
         Some(Rest::Nothing(session)) => drop(Box::pin(connection.finish(session)).await),
@@ -527,9 +491,12 @@ impl HttpServerApp for Connection {
         'b: 'c,
         Self: 'c,
     {
-        let session = Box::new(session);
+        let session = match session {
+            ServerSession::H2(session) => Some(Box::new(ClientSession::Http2(session))),
+            _ => None,
+        };
         Box::pin(async move {
-            serve_http2_stream(self, session).await;
+            serve_http2_stream(self, session?).await;
             None
         })
     }
@@ -559,7 +526,7 @@ mod tests {
         within_budget("future_request", request);
         let stream = future_bytes(|| itself().stream(uncalled()));
         within_budget("future_stream", stream);
-        let next = future_bytes(|| itself().next_request(uncalled(), uncalled()));
+        let next = future_bytes(|| itself().next_request(uncalled()));
         within_budget("future_next_request", next);
     }
 }

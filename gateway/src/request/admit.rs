@@ -1,6 +1,5 @@
 //! Phase 1: is this exactly one request, for a host that is served here? Ambiguity is refused, not normalised.
 
-use bytes::Bytes;
 use http::{header, uri};
 use mcp_gateway_core::{
     http::{
@@ -14,10 +13,9 @@ use mcp_gateway_core::{
     },
     why::request,
 };
-use pingora::protocols::http::ServerSession;
 
 use super::{record::why, tls_info::TlsInfo};
-use crate::snapshot::Snapshot;
+use crate::{client_session::ClientSession, snapshot::Snapshot};
 
 /// A request whose framing, target and host are valid and unambiguous.
 pub(crate) struct Admitted {
@@ -28,18 +26,18 @@ pub(crate) struct Admitted {
 
 /// Checks framing, limits, target and host.
 pub(crate) fn admit(
-    session: &ServerSession,
+    session: &ClientSession,
     tls: &TlsInfo,
     snapshot: &Snapshot,
 ) -> Result<Admitted, Reason> {
     let head = session.req_header();
     let limits = &snapshot.limits;
     framing::header_limits(&head.headers, limits.header_bytes, limits.header_fields)?;
-    let raw = RawTarget::of(session)?;
+    let raw = raw_target(session)?;
     framing::framing(&RequestLine {
         method: &head.method,
         version: head.version,
-        raw_target: raw.text(),
+        raw_target: raw,
         headers: &head.headers,
         http2: session.is_http2(),
     })?;
@@ -56,7 +54,7 @@ pub(crate) fn admit(
         .headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let target = path::target(raw.text(), named)?;
+    let target = path::target(raw, named)?;
     if !snapshot.serves(&host) {
         return Err(Reason::Host);
     }
@@ -83,7 +81,7 @@ fn is_of_http(uri: &http::Uri) -> bool {
 
 /// What was found in a request that is not admitted, for the operator.
 pub(crate) fn found(
-    session: &ServerSession,
+    session: &ClientSession,
     tls: &TlsInfo,
     snapshot: &Snapshot,
     reason: Reason,
@@ -93,8 +91,8 @@ pub(crate) fn found(
     match reason {
         Reason::BadFraming => bad_framing(session, snapshot),
         Reason::ConnectionOption => request::connection_option(&head.headers),
-        Reason::AmbiguousPath => Some(match RawTarget::of(session) {
-            Ok(raw) => request::target(raw.text(), host.map(|host| host.to_string()).as_deref()),
+        Reason::AmbiguousPath => Some(match raw_target(session) {
+            Ok(raw) => request::target(raw, host.map(|host| host.to_string()).as_deref()),
             Err(_) => "the target is not UTF-8".to_owned(),
         }),
         Reason::Host => {
@@ -116,9 +114,10 @@ pub(crate) fn found(
     }
 }
 
-fn bad_framing(session: &ServerSession, snapshot: &Snapshot) -> Option<String> {
+fn bad_framing(session: &ClientSession, snapshot: &Snapshot) -> Option<String> {
     let head = session.req_header();
-    if !session.is_http2() && hides_content_length(session, &session.to_h1_raw()) {
+    let has = |name| head.headers.contains_key(name);
+    if !session.is_http2() && has(header::TRANSFER_ENCODING) && has(header::CONTENT_LENGTH) {
         return Some("Transfer-Encoding and Content-Length together".to_owned());
     }
     let line = RequestLine {
@@ -137,64 +136,19 @@ fn bad_framing(session: &ServerSession, snapshot: &Snapshot) -> Option<String> {
 }
 
 /// The target as it was sent: the parsed one has already lost its fragment.
-enum RawTarget {
-    Http1(Bytes, std::ops::Range<usize>),
-    Http2(String),
-}
-
-impl RawTarget {
-    #[inline(always)]
-    fn of(session: &ServerSession) -> Result<Self, Reason> {
-        if session.is_http2() {
-            let uri = &session.req_header().uri;
-            let target = uri.path_and_query().map_or("", uri::PathAndQuery::as_str);
-            return Ok(Self::Http2(target.to_owned()));
-        }
-        let head = session.to_h1_raw();
-        if hides_content_length(session, &head) {
-            return Err(Reason::BadFraming);
-        }
-        // Empty lines before the request line are ignored (RFC 9112 §2.2).
-        let blank = head
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
-        let line = head.get(blank..).unwrap_or_default();
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let space = |at: Option<usize>| at.map(|at| blank + at);
-        let start = space(line.iter().position(|byte| *byte == b' ')).map_or(0, |at| at + 1);
-        let end = space(line.iter().rposition(|byte| *byte == b' ')).unwrap_or(0);
-        let target = head.get(start..end).ok_or(Reason::BadFraming)?;
-        std::str::from_utf8(target).map_err(|_| Reason::AmbiguousPath)?;
-        Ok(Self::Http1(head, start..end))
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Self::Http1(head, range) => head
-                .get(range.clone())
-                .and_then(|target| std::str::from_utf8(target).ok())
-                .unwrap_or_default(),
-            Self::Http2(target) => target,
+fn raw_target(session: &ClientSession) -> Result<&str, Reason> {
+    match session.raw_target() {
+        Some(target) => std::str::from_utf8(target).map_err(|_| Reason::AmbiguousPath),
+        None => {
+            let target = session.req_header().uri.path_and_query();
+            Ok(target.map_or("", uri::PathAndQuery::as_str))
         }
     }
-}
-
-/// Pingora drops a Content-Length next to a Transfer-Encoding before the gateway sees it; here such a request is refused
-/// (RFC 9112 §11.2, request smuggling).
-fn hides_content_length(session: &ServerSession, head: &[u8]) -> bool {
-    session
-        .req_header()
-        .headers
-        .contains_key(header::TRANSFER_ENCODING)
-        && head
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| line.get(..15))
-            .any(|name| name.eq_ignore_ascii_case(b"content-length:"))
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -204,8 +158,8 @@ mod tests {
     async fn admitted(head: &str, server_name: Option<&str>) -> Result<Admitted, Reason> {
         let (mut client, server) = tokio::io::duplex(64 << 10);
         client.write_all(head.as_bytes()).await.unwrap();
-        let mut session = ServerSession::new_http1(Box::new(server));
-        assert!(session.read_request().await.unwrap(), "{head}");
+        let mut session = ClientSession::http1(Box::new(server), Bytes::new());
+        assert!(session.read_head().await.unwrap(), "{head}");
         let tls = TlsInfo {
             server_name: server_name.map(str::to_owned),
             ..TlsInfo::default()

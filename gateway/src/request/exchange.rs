@@ -9,13 +9,13 @@ use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
     time::UnixTime,
 };
-use pingora::protocols::http::ServerSession;
 
 use super::{
     possession::client_certificate::ClientCertificate, record::Record, response::editing::Editing,
     tls_info::TlsInfo,
 };
 use crate::{
+    client_session::ClientSession,
     limits::{accounts::SubjectAccount, body_budget::BodyReservation},
     local::service::LocalEndpoint,
     shared::Gateway,
@@ -25,7 +25,7 @@ use crate::{
 
 /// A request in progress, with what the phases have found so far.
 pub(crate) struct Exchange<'a> {
-    pub(crate) session: &'a mut ServerSession,
+    pub(crate) session: &'a mut ClientSession,
     pub(crate) tls: &'a TlsInfo,
     /// Where the client's certificate is.
     pub(crate) certificate: ClientCertificate,
@@ -58,7 +58,7 @@ pub(crate) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
-        session: &'a mut ServerSession,
+        session: &'a mut ClientSession,
         (tls, certificate): (&'a TlsInfo, ClientCertificate),
         snapshot: Arc<Snapshot>,
         gateway: &'a Gateway,

@@ -141,10 +141,10 @@ mod tests {
     use async_trait::async_trait;
     use http::header::{LOCATION, SET_COOKIE};
     use mcp_gateway_core::http::authority::Authority;
-    use pingora::protocols::http::ServerSession;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use crate::{
+        client_session::ClientSession,
         request::{
             pipeline,
             record::{client::Client, guard::RecordGuard},
@@ -224,8 +224,8 @@ mod tests {
     async fn answered(gateway: &Gateway, request: &[u8]) -> String {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         client.write_all(request).await.unwrap();
-        let mut session = ServerSession::new_http1(Box::new(server));
-        assert!(session.read_request().await.unwrap());
+        let mut session = ClientSession::http1(Box::new(server), Bytes::new());
+        assert!(session.read_head().await.unwrap());
         let peer = Client::Peer("192.0.2.1:5".parse().unwrap());
         let mut guard = RecordGuard::open(gateway, peer, Some(session.req_header()));
         let snapshot = gateway.snapshot();

@@ -37,6 +37,7 @@ const RIM: Layers = &[
     &["new_key"],
     &["single_flight"],
     &["time_limit"],
+    &["client_session"],
     &["config"],
     &["telemetry"],
     &["remote_store"],
@@ -133,7 +134,14 @@ const CIRCLES_OF_CORE: &[&[&str]] = &[];
 const NAMED_BY: NamedBy = &[
     (
         "pingora",
-        &["request", "downstream", "admin", "app", "lifecycle"],
+        &[
+            "client_session",
+            "request",
+            "downstream",
+            "admin",
+            "app",
+            "lifecycle",
+        ],
     ),
     ("reqwest", &["fetch"]),
     ("hyper_util", &["admin", "fetch", "upstream"]),

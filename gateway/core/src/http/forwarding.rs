@@ -124,18 +124,13 @@ pub fn is_allowed_from_pages(name: &str) -> bool {
 ///
 /// Headers with which a cache could store the answer or validate a stored one are not among them. `Content-Length` is not one of
 /// them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
-/// is sealed. The values are copies: slices would keep the read buffer in memory for as long as an event stream is open.
+/// is sealed.
 pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
     let mut passed = passed(upstream, |name| match name {
         "content-type" | "content-encoding" | "content-language" | "allow" | "retry-after"
         | "x-accel-buffering" => true,
         name => name.starts_with(MCP_PREFIX) && name != SESSION_ID,
     });
-    for value in passed.values_mut() {
-        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            *value = copy;
-        }
-    }
     passed.insert(CACHE_CONTROL, not_stored(upstream));
     if is_event_stream(upstream) {
         passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{Method, Version};
 
+use super::answer::{chunked::Chunked, framing::Framing};
 use super::forwarding;
 use super::path::{self, RequestTarget};
 use crate::refusal::reason::Reason;
@@ -79,7 +80,6 @@ pub fn framing(request: &RequestLine<'_>) -> Result<(), Reason> {
         } else {
             http1_fields(request)
         })
-        && content_length(headers)
         && expectation(headers);
     if !sound {
         return Err(Reason::BadFraming);
@@ -151,32 +151,49 @@ fn http2_fields(headers: &HeaderMap) -> bool {
         .iter()
         .any(|name| headers.contains_key(*name))
         && headers.get_all(HOST).iter().count() <= 1
+        && content_length(headers)
 }
 
-/// One `Host` (RFC 9112 §3.2), and at most one of `Content-Length` and `Transfer-Encoding`, the latter only in HTTP/1.1.
+/// One `Host` (RFC 9112 §3.2), and a body whose end is certain.
 fn http1_fields(request: &RequestLine<'_>) -> bool {
     let headers = request.headers;
-    let encoded = match sole(headers, &TRANSFER_ENCODING) {
-        Fields::None => false,
-        Fields::One(b"chunked") => true,
-        _ => return false,
-    };
-    let encoding_fits =
-        !encoded || (request.version == Version::HTTP_11 && !headers.contains_key(CONTENT_LENGTH));
-    encoding_fits && matches!(sole(headers, &HOST), Fields::One(_))
+    body(request.version, headers).is_some() && matches!(sole(headers, &HOST), Fields::One(_))
 }
 
-/// Absent, or present once with digits only, within 64 bits.
+/// Where the body of a request over HTTP/1.1 ends; none where that is uncertain. At most one of `Content-Length` and
+/// `Transfer-Encoding` is accepted, the latter only in HTTP/1.1.
+pub(crate) fn body(version: Version, headers: &HeaderMap) -> Option<Framing> {
+    let length = match sole(headers, &CONTENT_LENGTH) {
+        Fields::None => None,
+        Fields::One(value) => Some(number(value)?),
+        Fields::Many => return None,
+    };
+    match (sole(headers, &TRANSFER_ENCODING), length) {
+        (Fields::None, length) => Some(Framing::Length(length.unwrap_or(0))),
+        (Fields::One(b"chunked"), None) if version == Version::HTTP_11 => {
+            Some(Framing::Chunked(Chunked::new()))
+        }
+        _ => None,
+    }
+}
+
+/// Absent, or present once as a number.
 fn content_length(headers: &HeaderMap) -> bool {
     match sole(headers, &CONTENT_LENGTH) {
         Fields::None => true,
-        // `parse` alone would accept a sign.
-        Fields::One(value) => {
-            value.iter().all(u8::is_ascii_digit)
-                && std::str::from_utf8(value).is_ok_and(|digits| digits.parse::<u64>().is_ok())
-        }
+        Fields::One(value) => number(value).is_some(),
         Fields::Many => false,
     }
+}
+
+/// Digits only, within 64 bits: `parse` alone would accept a sign.
+fn number(value: &[u8]) -> Option<u64> {
+    let is_digits = value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|_| is_digits)?
+        .parse()
+        .ok()
 }
 
 /// Absent, or the only expectation that HTTP defines (RFC 9110 §10.1.1).

@@ -13,4 +13,5 @@ pub mod outbound;
 pub mod path;
 pub mod proxy_protocol;
 pub mod query;
+pub mod request;
 pub mod resource_metadata;

@@ -74,7 +74,7 @@ pub(super) async fn awaited<T, F: Future<Output = T>>(
         biased;
         outcome = begin() => Ok(outcome),
         // Dropping a request closes its connection, so the upstream notices at once.
-        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
+        () = exchange.session.gone() => Err(Stop::Broken),
         stop = late => Err(stop),
     }
 }

@@ -93,7 +93,7 @@ pub(crate) async fn open(
     let begun = tokio::select! {
         biased;
         begun = begin(&mut body, &outcome) => begun,
-        _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
+        () = exchange.session.gone() => return Err(Stop::Broken),
         () = sleep_until(deadline) => Err(Fault::new(Reason::UpstreamTimeout, TOO_LATE)),
         () = stream_end.reached() => return Err(Stop::Broken),
     };

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{Version, header};
 use mcp_gateway_core::refusal::{Refusal, fault::Fault, reason::Reason};
-use pingora::protocols::http::ServerSession;
 
 use crate::{
+    client_session::{BodyFault, ClientSession},
     limits::{accounts::AddressAccount, body_budget::BodyReservation},
     request::exchange::{Broken, Stop},
     snapshot::Snapshot,
@@ -29,20 +29,18 @@ pub(crate) struct Terms<S> {
 /// # Errors
 /// It is too large, too late or badly framed, or its sender has disconnected.
 pub(crate) async fn read<S: FnOnce() -> Arc<AddressAccount>>(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     snapshot: &Snapshot,
     terms: Terms<S>,
 ) -> Result<Bytes, Stop> {
-    let announced = announced(session);
+    let announced = session.announced_length();
+    let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if announced.is_some_and(|length| length > terms.most) {
         return Err(Reason::BodyTooLarge.into());
     }
     let head = session.req_header();
     if head.version == Version::HTTP_11 && head.headers.contains_key(header::EXPECT) {
-        session
-            .write_continue_response()
-            .await
-            .map_err(|_| Broken)?;
+        session.write_continue().await.map_err(|_| Broken)?;
     }
     let whole = collect(session, snapshot, terms, announced);
     let total = snapshot.timeouts.body_total;
@@ -52,7 +50,7 @@ pub(crate) async fn read<S: FnOnce() -> Arc<AddressAccount>>(
 }
 
 async fn collect<S: FnOnce() -> Arc<AddressAccount>>(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     snapshot: &Snapshot,
     terms: Terms<S>,
     announced: Option<usize>,
@@ -79,10 +77,10 @@ async fn collect<S: FnOnce() -> Arc<AddressAccount>>(
     Ok(reservation.attach_to(body.whole()))
 }
 
-async fn chunk(session: &mut ServerSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
-    let read = limited(idle, session.read_request_body()).await;
+async fn chunk(session: &mut ClientSession, idle: Duration) -> Result<Option<Bytes>, Stop> {
+    let read = limited(idle, session.read_body()).await;
     read.map_err(|_| late(idle, "timeouts.body_idle"))?
-        .map_err(|error| unread(&error))
+        .map_err(unread)
 }
 
 fn late(limit: Duration, key: &str) -> Stop {
@@ -94,17 +92,11 @@ fn late(limit: Duration, key: &str) -> Stop {
     Refusal::from(Fault::new(Reason::BodyTimeout, detail)).into()
 }
 
-fn announced(session: &ServerSession) -> Option<usize> {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
 /// When a body breaks off, there is no client to answer; an invalid chunk is refused.
-fn unread(error: &pingora::Error) -> Stop {
-    use pingora::ErrorType::{ConnectionClosed, H2Error, ReadError};
-    match error.etype() {
-        ConnectionClosed | ReadError | H2Error => Stop::Broken,
-        _ => Reason::BadFraming.into(),
+fn unread(fault: BodyFault) -> Stop {
+    match fault {
+        BodyFault::Gone => Stop::Broken,
+        BodyFault::Framing => Reason::BadFraming.into(),
     }
 }
 

@@ -17,9 +17,9 @@ use mcp_gateway_core::{
     },
     why,
 };
-use pingora::protocols::http::ServerSession;
 
 use crate::{
+    client_session::ClientSession,
     request::exchange::{Exchange, Stop},
     snapshot::Part,
 };
@@ -109,7 +109,7 @@ fn folded_json_body(exchange: &mut Exchange<'_>, reason: Reason) -> Result<(), R
 
 /// Reads a message. Where its headers do not agree as they were sent, their equal copies are one.
 fn agreeing(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     read: impl Fn(&HeaderMap) -> Result<Message, Unreadable>,
 ) -> Result<Message, Unreadable> {
     let mut message = read(&session.req_header().headers);
@@ -124,7 +124,7 @@ fn agreeing(
 }
 
 /// Replaces several copies of fields by one each: that value is judged, logged and forwarded. Returns whether there were any.
-fn replace(session: &mut ServerSession, found: impl Fn(&HeaderMap) -> Vec<Folded>) -> bool {
+fn replace(session: &mut ClientSession, found: impl Fn(&HeaderMap) -> Vec<Folded>) -> bool {
     let folded = found(&session.req_header().headers);
     let is_changed = !folded.is_empty();
     for (name, value) in folded {

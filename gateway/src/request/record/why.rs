@@ -22,9 +22,9 @@ use mcp_gateway_core::{
         token::{self, Accepted, AcceptedIssuer, TokensOf},
     },
 };
-use pingora::protocols::http::ServerSession;
 
 use crate::{
+    client_session::ClientSession,
     clock,
     local::documents::Documents,
     request::exchange::Exchange,
@@ -220,7 +220,7 @@ fn no_such_path(exchange: &Exchange<'_>) -> String {
 }
 
 /// The host that a request names.
-pub(crate) fn host(session: &ServerSession, snapshot: &Snapshot) -> Option<Authority> {
+pub(crate) fn host(session: &ClientSession, snapshot: &Snapshot) -> Option<Authority> {
     let head = session.req_header();
     let pseudo = head.uri.authority().filter(|_| session.is_http2());
     let pseudo = pseudo.map(uri::Authority::as_str);

@@ -20,12 +20,13 @@ use mcp_gateway_core::{
     refusal::{Refusal, reason::Reason},
     token::{bearer::named_scheme, dpop::field::DPOP_NONCE},
 };
-use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use pingora::http::ResponseHeader;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{limit, write::within};
 use crate::{
+    client_session::ClientSession,
     local::{documents::Documents, service::LocalEndpoint},
     request::{
         admit::Admitted,
@@ -65,12 +66,12 @@ pub(crate) async fn refuse(exchange: &mut Exchange<'_>, refusal: &Refusal) -> Re
     audit::write_refused(exchange.record, exchange.gateway, refusal);
     note_refusal(exchange.record, exchange.gateway, refusal);
     if refusal.reason.leaves_body_in_doubt() {
-        exchange.session.set_keepalive(None);
+        exchange.session.close_afterwards();
     } else {
         discard_body(exchange).await;
     }
     if refusal.reason.closes_connection() {
-        exchange.session.set_keepalive(None);
+        exchange.session.close_afterwards();
     }
     let body = body(exchange, refusal);
     let headers = headers(exchange, refusal);
@@ -148,7 +149,7 @@ pub(crate) async fn preflight(exchange: &mut Exchange<'_>) -> Result<(), Stop> {
 
 /// Answers a head that could not be parsed. Nothing of it is logged, because nothing of it is certain; `found` says what is known.
 pub(crate) async fn unreadable_head(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     record: &mut Record,
     gateway: &Gateway,
     reason: Reason,
@@ -156,7 +157,7 @@ pub(crate) async fn unreadable_head(
     let limit = limit::of_head(&gateway.snapshot(), reason);
     record.set_detail(limit.unwrap_or_else(|| NOT_A_HEAD.to_owned()));
     note_refusal(record, gateway, &reason.into());
-    session.set_keepalive(None);
+    session.close_afterwards();
     let row = reason.row();
     let body = refusal_json(row.error, row.description, record.request_id());
     let headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)];
@@ -312,7 +313,7 @@ async fn discard_body(exchange: &mut Exchange<'_>) {
     }
     let discard = async {
         let mut left = limit;
-        while let Some(chunk) = session.read_request_body().await.ok()? {
+        while let Some(chunk) = session.read_body().await.ok()? {
             left = left.checked_sub(chunk.len())?;
         }
         Some(())
@@ -320,12 +321,12 @@ async fn discard_body(exchange: &mut Exchange<'_>) {
     let discarded = timeout(DISCARD_DEADLINE, discard).await;
     if !matches!(discarded, Ok(Some(()))) {
         // Too late, too large or badly framed: the next bytes on this connection are not a request.
-        session.set_keepalive(None);
+        session.close_afterwards();
     }
 }
 
 async fn write(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
@@ -339,9 +340,9 @@ async fn write(
         head.insert_header(CONTENT_LENGTH, body.len())
             .map_err(|_| Broken)?;
     }
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_header(Box::new(head))).await?;
+    let deadline = session.write_deadline();
+    within(deadline, session.write_head(Box::new(head))).await?;
     let is_head = session.is_http2() && session.req_header().method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { body };
-    within(deadline, session.write_response_body(body, true)).await
+    within(deadline, session.write_body(body, true)).await
 }

@@ -114,7 +114,7 @@ pub(crate) async fn document(
     let whole = tokio::select! {
         biased;
         whole = collect(body, reservation, &snapshot) => whole,
-        _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
+        () = exchange.session.gone() => return Err(Stop::Broken),
         () = sleep_until(deadline) => Err(Unfit::new(
             Reason::UpstreamTimeout,
             "the answer was not complete in time (timeouts.response_head, resources.response_head)",
@@ -150,7 +150,7 @@ async fn ask(exchange: &mut Exchange<'_>, edit: &Editing) -> Result<(), Stop> {
     let asked = tokio::select! {
         biased;
         asked = questions.ask() => asked,
-        _ = exchange.session.read_body_or_idle(true) => return Err(Stop::Broken),
+        () = exchange.session.gone() => return Err(Stop::Broken),
     };
     asked.map_err(|(refusal, detail)| {
         exchange.record.set_detail(detail);

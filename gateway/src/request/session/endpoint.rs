@@ -80,7 +80,7 @@ async fn wait(
     tokio::select! {
         biased;
         granted = set.wait(needs, caller) => Ok(granted),
-        _ = exchange.session.read_body_or_idle(true) => Err(Stop::Broken),
+        () = exchange.session.gone() => Err(Stop::Broken),
     }
 }
 

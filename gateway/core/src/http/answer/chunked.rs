@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112 §7.1), removed from the body of an upstream's answer.
+//! The chunked transfer coding (RFC 9112 §7.1), removed from the body of an upstream's answer or of a client's request.
 //!
 //! Bytes come in any portions, and data is returned as part of them, without a copy. Extensions are skipped, and trailers as well: they
 //! are not forwarded, but must be fields: other lines are chunks after a chunk of no length. A line ends with CRLF and nothing else.
@@ -9,13 +9,16 @@ use thiserror::Error;
 /// Bytes of all extensions of a body and of all its trailers, at most, each.
 const MAX_SKIPPED: u32 = 16 * 1024;
 
+/// Bytes of a chunk, at most: other programs read its size as a signed number.
+const MAX_CHUNK: u64 = i64::MAX as u64;
+
 /// Why a body is not chunked as its head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ChunkFault {
     /// A byte that may not stand there.
     #[error("a chunk of the body is invalid")]
     Syntax,
-    /// A chunk longer than any number.
+    /// A chunk longer than [`MAX_CHUNK`].
     #[error("a chunk of the body is too long")]
     Size,
     /// More than 16 KiB of extensions or trailers.
@@ -137,8 +140,11 @@ impl Chunked {
 
     fn digit(&mut self, byte: u8) -> Result<At, ChunkFault> {
         let digit = char::from(byte).to_digit(16).ok_or(ChunkFault::Syntax)?;
-        let shifted = self.left.checked_mul(16).ok_or(ChunkFault::Size)?;
-        self.left = shifted + u64::from(digit);
+        let size = self.left.checked_mul(16).ok_or(ChunkFault::Size)? + u64::from(digit);
+        if size > MAX_CHUNK {
+            return Err(ChunkFault::Size);
+        }
+        self.left = size;
         Ok(At::Size)
     }
 }
@@ -269,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_size_beyond_any_number_is_refused() {
-        assert_eq!(read(b"FFFFFFFFFFFFFFFF\r\n", 1).1, Ok(None));
+        assert_eq!(read(b"7FFFFFFFFFFFFFFF\r\n", 1).1, Ok(None));
+        assert_eq!(read(b"8000000000000000\r\n", 1).1, Err(ChunkFault::Size));
         assert_eq!(read(b"10000000000000000\r\n", 1).1, Err(ChunkFault::Size));
     }
 

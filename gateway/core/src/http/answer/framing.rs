@@ -1,4 +1,4 @@
-//! Where the body of an upstream's answer over HTTP/1.1 ends (RFC 9112 §6.3).
+//! Where a body over HTTP/1.1 ends (RFC 9112 §6.3): that of an upstream's answer, by its head, or that of a client's request.
 
 use bytes::Bytes;
 use http::{
@@ -134,8 +134,8 @@ fn number(text: &str) -> Option<u64> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// Whether the connection can be used again after this answer, as far as its head says.
-pub(super) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+/// Whether the connection can be used again after this message, as far as its head says (RFC 9112 §9.3).
+pub(crate) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let has = |option: &str| {
         let lines = headers.get_all(CONNECTION).iter();
         lines

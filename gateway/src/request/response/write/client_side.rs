@@ -1,4 +1,4 @@
-//! The client's side of a relayed answer: Pingora's session, or the bare connection of an event stream.
+//! The client's side of a relayed answer: its session, or the bare connection of an event stream.
 //!
 //! An event stream may last for hours, and its session holds the head of the request, that of the answer and their buffers. So the
 //! session is left once the head of the answer is written. What follows is written without it: over HTTP/1.1 as chunks (RFC 9112
@@ -14,31 +14,25 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
-use http::{Method, Version, header::CONTENT_LENGTH};
-use pingora::{
-    apps::HttpPersistentSettings,
-    protocols::{
-        Shutdown, Stream,
-        http::{ServerSession, v2},
-    },
-};
+use pingora::protocols::{Shutdown, Stream, http::v2};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
     time::sleep,
 };
 
-use super::session::{is_bodiless, within};
-use crate::{request::exchange::Broken, time_limit::limited};
-
-/// The last chunk of a body, without trailers.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+use super::session::within;
+use crate::{
+    client_session::{ClientSession, write_chunk},
+    request::exchange::Broken,
+    time_limit::limited,
+};
 
 /// How long the frames of an incomplete answer have until the stream is reset: a reset would arrive before them.
 pub(crate) const RESET_DELAY: Duration = Duration::from_millis(10);
 
 /// Where a relayed answer is written to.
 pub(crate) enum ClientSide<'a> {
-    Session(&'a mut ServerSession),
+    Session(&'a mut ClientSession),
     Bare(&'a mut BareStream),
 }
 
@@ -47,8 +41,8 @@ impl ClientSide<'_> {
     pub(crate) async fn write(&mut self, data: Bytes, last: bool) -> Result<(), Broken> {
         match self {
             Self::Session(session) => {
-                let deadline = session.get_write_timeout();
-                within(deadline, session.write_response_body(data, last)).await
+                let deadline = session.write_deadline();
+                within(deadline, session.write_body(data, last)).await
             }
             Self::Bare(stream) => stream.write(data, last).await,
         }
@@ -57,8 +51,7 @@ impl ClientSide<'_> {
     /// Waits until the client disconnects, or sends what may not follow its request.
     pub(crate) async fn gone(&mut self) {
         match self {
-            // Boxed: an event stream has left its session.
-            Self::Session(session) => drop(Box::pin(session.read_body_or_idle(true)).await),
+            Self::Session(session) => session.gone().await,
             Self::Bare(stream) => poll_fn(|cx| stream.wire.poll_gone(cx)).await,
         }
     }
@@ -68,8 +61,8 @@ impl ClientSide<'_> {
 pub(crate) struct BareStream {
     wire: BareWire,
     write_deadline: Option<Duration>,
-    /// What the next request on an HTTP/1.1 connection begins with; none if there will not be one.
-    settings: Option<HttpPersistentSettings>,
+    /// Whether another request may follow on an HTTP/1.1 connection.
+    may_continue: bool,
     body_bytes: usize,
 }
 
@@ -83,54 +76,26 @@ enum BareWire {
 }
 
 impl BareStream {
-    /// Whether the session may be left: the head of an answer with a body without a length is written, and the request was read.
-    pub(crate) fn may_leave(session: &ServerSession) -> bool {
-        let is_read = match session {
-            ServerSession::H1(_) => true,
-            ServerSession::H2(session) => session.is_body_done(),
-            ServerSession::Subrequest(_) | ServerSession::Custom(_) => false,
-        };
-        let has_body = matches!(session.req_header().method, Method::GET | Method::POST);
-        let head = session.response_written();
-        let is_open = head.is_some_and(|head| {
-            !is_bodiless(head.status) && !head.headers.contains_key(CONTENT_LENGTH)
-        });
-        is_read && has_body && is_open
-    }
-
-    /// Leaves a session that [may be left](Self::may_leave).
+    /// Leaves a session whose answer is [open-ended](ClientSession::is_open_ended).
     ///
     /// # Errors
     /// The client disconnected.
-    pub(crate) async fn leave(session: ServerSession) -> Result<Self, Broken> {
-        let write_deadline = session.get_write_timeout();
-        let kept = HttpPersistentSettings::for_session(&session);
-        let (wire, settings) = match session {
-            ServerSession::H1(mut session) => {
-                let is_chunked = session.req_header().version == Version::HTTP_11;
-                let (stream, settings) = match session.will_keepalive() {
-                    false => (session.into_inner(), None),
-                    true => {
-                        // So that bytes after the request are returned here, and the connection stays open.
-                        session.set_pipelining_enabled(true);
-                        let left = session.reuse().await.map_err(|_| Broken)?;
-                        let (stream, unasked) = left.ok_or(Broken)?.into_parts();
-                        // They are not treated as a second request: the connection closes after this answer.
-                        (stream, Some(kept).filter(|_| unasked.is_none()))
-                    }
-                };
-                (BareWire::Http1 { stream, is_chunked }, settings)
+    pub(crate) fn leave(session: ClientSession) -> Result<Self, Broken> {
+        let write_deadline = session.write_deadline();
+        let (wire, may_continue) = match session {
+            ClientSession::Http1(session) => {
+                let (stream, is_chunked, may_continue) = session.leave();
+                (BareWire::Http1 { stream, is_chunked }, may_continue)
             }
-            ServerSession::H2(mut session) => {
+            ClientSession::Http2(mut session) => {
                 let stream = session.take_response_body_writer().ok_or(Broken)?;
-                (BareWire::Http2(stream), None)
+                (BareWire::Http2(stream), false)
             }
-            ServerSession::Subrequest(_) | ServerSession::Custom(_) => return Err(Broken),
         };
         Ok(Self {
             wire,
             write_deadline,
-            settings,
+            may_continue,
             body_bytes: 0,
         })
     }
@@ -140,13 +105,11 @@ impl BareStream {
         self.body_bytes
     }
 
-    /// Ends the stream after its last write. Returns what the next request on the connection begins with, where there may be one.
+    /// Ends the stream after its last write. Returns the connection, where another request may follow on it.
     /// The client of an answer that is not complete sees that: it got no final chunk, or the stream is reset.
-    pub(crate) async fn end(self, is_complete: bool) -> Option<(Stream, HttpPersistentSettings)> {
-        match (self.wire, self.settings) {
-            (BareWire::Http1 { stream, .. }, Some(settings)) if is_complete => {
-                return Some((stream, settings));
-            }
+    pub(crate) async fn end(self, is_complete: bool) -> Option<Stream> {
+        match (self.wire, self.may_continue) {
+            (BareWire::Http1 { stream, .. }, true) if is_complete => return Some(stream),
             (BareWire::Http1 { mut stream, .. }, _) => Shutdown::shutdown(&mut *stream).await,
             (BareWire::Http2(mut stream), _) => {
                 if !is_complete {
@@ -196,18 +159,10 @@ async fn write_http1(
     data: &[u8],
     last: bool,
 ) -> io::Result<()> {
-    if !data.is_empty() && is_chunked {
-        let size = format!("{:X}\r\n", data.len());
-        stream.write_all(size.as_bytes()).await?;
+    match is_chunked {
+        true => write_chunk(stream, data, last).await,
+        false => stream.write_all(data).await,
     }
-    stream.write_all(data).await?;
-    if !data.is_empty() && is_chunked {
-        stream.write_all(b"\r\n").await?;
-    }
-    if last && is_chunked {
-        stream.write_all(LAST_CHUNK).await?;
-    }
-    stream.flush().await
 }
 
 #[cfg(test)]
@@ -222,7 +177,7 @@ mod tests {
     use super::*;
 
     /// A session with this request, and its client.
-    async fn session(request: &str) -> (ServerSession, TcpStream) {
+    async fn session(request: &str) -> (ClientSession, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -230,8 +185,8 @@ mod tests {
         client.write_all(request.as_bytes()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         let stream = pingora::protocols::l4::stream::Stream::from(accepted);
-        let mut session = ServerSession::new_http1(Box::new(stream));
-        assert!(session.read_request().await.unwrap());
+        let mut session = ClientSession::http1(Box::new(stream), Bytes::new());
+        assert!(session.read_head().await.unwrap());
         (session, client)
     }
 
@@ -239,12 +194,12 @@ mod tests {
     async fn left(request: &str) -> (BareStream, TcpStream) {
         let (mut session, client) = session(request).await;
         let mut head = pingora::http::ResponseHeader::build(200, None).unwrap();
-        if session.req_header().version == Version::HTTP_11 {
+        if session.req_header().version == http::Version::HTTP_11 {
             head.insert_header("Transfer-Encoding", "chunked").unwrap();
         }
-        session.write_response_header(Box::new(head)).await.unwrap();
-        assert!(BareStream::may_leave(&session));
-        (BareStream::leave(session).await.ok().unwrap(), client)
+        session.write_head(Box::new(head)).await.unwrap();
+        assert!(session.is_open_ended());
+        (BareStream::leave(session).ok().unwrap(), client)
     }
 
     /// What the client reads after the head, until the connection closes.
@@ -272,7 +227,7 @@ mod tests {
         write(&mut stream, "", false).await;
         write(&mut stream, "data: 2, longer\n\n", true).await;
         assert_eq!(stream.body_bytes(), 26);
-        let (next, _) = stream.end(true).await.unwrap();
+        let next = stream.end(true).await.unwrap();
         drop(next);
         assert_eq!(
             read(client).await,
@@ -324,11 +279,11 @@ mod tests {
     #[tokio::test]
     async fn a_session_stays_for_an_answer_with_a_length() {
         let (mut session, _client) = session(GET).await;
-        assert!(!BareStream::may_leave(&session), "no head is written");
+        assert!(!session.is_open_ended(), "no head is written");
         let mut head = pingora::http::ResponseHeader::build(200, None).unwrap();
         head.insert_header("Content-Length", "4").unwrap();
-        session.write_response_header(Box::new(head)).await.unwrap();
-        assert!(!BareStream::may_leave(&session));
+        session.write_head(Box::new(head)).await.unwrap();
+        assert!(!session.is_open_ended());
     }
 
     #[tokio::test]
@@ -339,7 +294,7 @@ mod tests {
             head.insert_header("Content-Type", "text/event-stream")
                 .unwrap();
             write_head(&mut session, Box::new(head)).await.ok().unwrap();
-            assert!(!BareStream::may_leave(&session), "{status}");
+            assert!(!session.is_open_ended(), "{status}");
             let mut side = ClientSide::Session(&mut session);
             side.write(Bytes::new(), true).await.ok().unwrap();
             drop(session);

@@ -8,20 +8,21 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    StatusCode, Version,
+    Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use pin_project_lite::pin_project;
-use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use pingora::http::ResponseHeader;
 
 use crate::{
+    client_session::{ClientSession, is_bodiless},
     request::exchange::Broken,
     time_limit::{Late, Limited, limited},
 };
 
 /// Writes a response's head, framed for the client's HTTP version.
 pub(crate) async fn write_head(
-    session: &mut ServerSession,
+    session: &mut ClientSession,
     mut head: Box<ResponseHeader>,
 ) -> Result<(), Broken> {
     let is_framed = is_bodiless(head.status) || head.headers.contains_key(CONTENT_LENGTH);
@@ -29,19 +30,14 @@ pub(crate) async fn write_head(
         head.insert_header(TRANSFER_ENCODING, "chunked")
             .map_err(|_| Broken)?;
     }
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_header(head)).await
-}
-
-/// Whether an answer with this status has no body, whatever its head says (RFC 9110 §6.4.1).
-pub(super) const fn is_bodiless(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    let deadline = session.write_deadline();
+    within(deadline, session.write_head(head)).await
 }
 
 /// Writes the whole body, after its head.
-pub(crate) async fn write_whole(session: &mut ServerSession, body: Bytes) -> Result<(), Broken> {
-    let deadline = session.get_write_timeout();
-    within(deadline, session.write_response_body(body, true)).await
+pub(crate) async fn write_whole(session: &mut ClientSession, body: Bytes) -> Result<(), Broken> {
+    let deadline = session.write_deadline();
+    within(deadline, session.write_body(body, true)).await
 }
 
 /// A write with a deadline: the gateway does not wait for a client that reads nothing.
@@ -59,7 +55,7 @@ pin_project! {
     }
 }
 
-impl<T, F: Future<Output = pingora::Result<T>>> Future for Within<F> {
+impl<T, E, F: Future<Output = Result<T, E>>> Future for Within<F> {
     type Output = Result<T, Broken>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
