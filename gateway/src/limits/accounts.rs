@@ -5,7 +5,7 @@
 //! accounts than those, and counting in one takes no lock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicUsize},
 };
@@ -45,18 +45,29 @@ impl<K: Eq + Hash + Clone> Accounts<K> {
     /// The account of this holder.
     pub(crate) fn of(self: &Arc<Self>, holder: K) -> Arc<Account<K>> {
         let mut accounts = self.lock();
-        if let Some(account) = accounts.get(&holder).and_then(Weak::upgrade) {
-            return account;
+        match accounts.entry(holder) {
+            Entry::Vacant(place) => {
+                let account = self.opened(place.key());
+                place.insert(Arc::downgrade(&account));
+                account
+            }
+            Entry::Occupied(mut place) => place.get().upgrade().unwrap_or_else(|| {
+                let account = self.opened(place.key());
+                place.insert(Arc::downgrade(&account));
+                account
+            }),
         }
-        let account = Arc::new(Account {
+    }
+
+    /// A new account, with nothing taken.
+    fn opened(self: &Arc<Self>, holder: &K) -> Arc<Account<K>> {
+        Arc::new(Account {
             holder: holder.clone(),
             accounts: self.clone(),
             calls: AtomicUsize::new(0),
             listening_streams: AtomicUsize::new(0),
             body_bytes: AtomicUsize::new(0),
-        });
-        accounts.insert(holder, Arc::downgrade(&account));
-        account
+        })
     }
 }
 
@@ -77,11 +88,10 @@ impl<K: Eq + Hash> Drop for Account<K> {
     fn drop(&mut self) {
         let mut accounts = self.accounts.lock();
         // Meanwhile there may be a new one of the same holder.
-        if accounts
-            .get(&self.holder)
-            .is_some_and(|account| account.strong_count() == 0)
+        if let Some((holder, account)) = accounts.remove_entry(&self.holder)
+            && account.strong_count() > 0
         {
-            accounts.remove(&self.holder);
+            accounts.insert(holder, account);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod canonical;
 mod check;
+mod checked_object;
 mod lexer;
 mod limits;
 mod members;
@@ -22,6 +23,7 @@ pub(crate) mod walks;
 
 pub use canonical::canonical;
 pub use check::check;
+pub(crate) use checked_object::checked_object;
 pub use limits::{CONFIGURED, FIXED, JsonError, JsonLimits};
 pub use members::{Members, members};
 pub use names::{Names, names};

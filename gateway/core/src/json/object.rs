@@ -45,6 +45,13 @@ impl<'a> Object<'a> {
             .map(|member| (member.name.as_ref(), member.raw))
     }
 
+    /// One without members, and with room for so many.
+    pub(super) fn with_capacity(members: usize) -> Self {
+        Self {
+            members: Vec::with_capacity(members),
+        }
+    }
+
     /// Adds a member after the others.
     pub(super) fn push(&mut self, name: Cow<'a, str>, raw: &'a [u8]) {
         self.members.push(Member { name, raw });

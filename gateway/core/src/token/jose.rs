@@ -39,8 +39,9 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn read(encoded: &str) -> Result<Self, Reason> {
-        let bytes = json_part(encoded)?;
-        let header = json::object(&bytes).map_err(|_| Reason::MalformedToken)?;
+        let document = base64url_text(encoded).ok_or(Reason::MalformedToken)?;
+        let header = json::checked_object(&document, &JsonLimits::default());
+        let header = header.ok().flatten().ok_or(Reason::MalformedToken)?;
         let algorithm = text(&header, "alg")?.ok_or(Reason::MalformedToken)?;
         let algorithm = Algorithm::parse(&algorithm).ok_or(Reason::AlgNotAllowed)?;
         refuse_meaning(&header)?;
@@ -95,6 +96,11 @@ pub fn printable_key_id(key_id: &str) -> String {
 /// Decodes base64url in its canonical form: no padding, no whitespace, no unused bits set (RFC 7515 §2).
 pub(crate) fn base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// The same for what must be UTF-8.
+pub(crate) fn base64url_text(encoded: &str) -> Option<String> {
+    String::from_utf8(base64url(encoded)?).ok()
 }
 
 /// Decodes a part of a token, which must be base64url of strict JSON.

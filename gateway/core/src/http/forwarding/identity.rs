@@ -57,6 +57,9 @@ fn value_of(claim: &str) -> Option<HeaderValue> {
     if claim.len() > MAX_VALUE {
         return None;
     }
+    if is_plain(claim) {
+        return HeaderValue::from_str(claim).ok();
+    }
     let mut value = String::with_capacity(claim.len());
     for (at, byte) in claim.bytes().enumerate() {
         let at_end = at == 0 || at + 1 == claim.len();
@@ -69,6 +72,17 @@ fn value_of(claim: &str) -> Option<HeaderValue> {
     Some(value)
         .filter(|value| value.len() <= MAX_VALUE)
         .and_then(|value| HeaderValue::try_from(value).ok())
+}
+
+/// Whether it is a value as it is.
+fn is_plain(claim: &str) -> bool {
+    let is_bare = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
+    // No early exit: without branches the compiler can check many bytes at once.
+    claim
+        .bytes()
+        .fold(true, |plain, byte| plain & is_bare(byte))
+        && !claim.starts_with(' ')
+        && !claim.ends_with(' ')
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::json::{self, Object};
+use crate::json::{self, JsonError, JsonLimits, Object};
 use crate::refusal::reason::Reason;
-use crate::token::jose::json_part;
+use crate::token::jose::base64url_text;
 
 /// The payload of one token.
 pub(crate) struct Payload {
@@ -35,11 +35,9 @@ impl Payload {
     /// # Errors
     /// [`Reason::MalformedToken`].
     pub(crate) fn read(encoded: &str) -> Result<Self, Reason> {
-        let text = String::from_utf8(json_part(encoded)?).map_err(|_| Reason::MalformedToken)?;
-        Ok(Self {
-            members: members(&text),
-            text,
-        })
+        let text = base64url_text(encoded).ok_or(Reason::MalformedToken)?;
+        let members = members(&text).map_err(|_| Reason::MalformedToken)?;
+        Ok(Self { text, members })
     }
 
     /// The JSON, as the token has it.
@@ -85,20 +83,25 @@ impl Member {
     }
 }
 
-/// The members of the object that this text is.
-fn members(text: &str) -> Option<Vec<Member>> {
-    let object = json::object(text.as_bytes()).ok()?;
-    let count = object.len();
-    let mut members = Vec::with_capacity(count);
-    for (name, raw) in object.into_members() {
-        let name = match name {
-            Cow::Borrowed(name) => Name::At(json::span(text.as_bytes(), name.as_bytes())?),
+/// The members of the object that this text is; none if it is another value.
+fn members(text: &str) -> Result<Option<Vec<Member>>, JsonError> {
+    let Some(object) = json::checked_object(text, &JsonLimits::default())? else {
+        return Ok(None);
+    };
+    let mut members = Vec::with_capacity(object.len());
+    members.extend(object.into_members().map(|(name, raw)| Member {
+        name: match name {
+            Cow::Borrowed(name) => Name::At(span(text, name.as_bytes())),
             Cow::Owned(name) => Name::Unescaped(name.into()),
-        };
-        let raw = json::span(text.as_bytes(), raw)?;
-        members.push(Member { name, raw });
-    }
-    Some(members)
+        },
+        raw: span(text, raw),
+    }));
+    Ok(Some(members))
+}
+
+/// The position of a part of the text.
+fn span(text: &str, part: &[u8]) -> Range<usize> {
+    json::span(text.as_bytes(), part).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A public key in its numbers, and in the backend's form for one algorithm.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm,
     ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -36,11 +36,20 @@ pub(super) enum PublicKey {
 pub(super) struct PreparedVerifier {
     key: ParsedPublicKey,
     algorithm: jsonwebtoken::Algorithm,
+    /// What the message is digested with before the key is asked. With the message itself, the backend copies its contexts for each
+    /// signature. None for EdDSA, which signs the message.
+    digested_by: Option<&'static digest::Algorithm>,
 }
 
 impl Verifier<Vec<u8>> for PreparedVerifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        let verified = self.key.verify_sig(message, signature);
+        let verified = match self.digested_by {
+            Some(algorithm) => {
+                let digest = digest(algorithm, message);
+                self.key.verify_digest_sig(&digest, signature)
+            }
+            None => self.key.verify_sig(message, signature),
+        };
         verified.map_err(signature::Error::from_source)
     }
 }
@@ -58,6 +67,7 @@ impl PublicKey {
         Some(PreparedVerifier {
             key: self.parse(algorithm)?,
             algorithm: algorithm.backend(),
+            digested_by: digest_of(algorithm),
         })
     }
 
@@ -106,6 +116,16 @@ impl PublicKey {
 fn coordinates(point: &[u8]) -> (&[u8], &[u8]) {
     let both = point.get(1..).unwrap_or_default();
     both.split_at(both.len() / 2)
+}
+
+/// The digest that an algorithm signs; none where it signs the message.
+const fn digest_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
+    Some(match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 => &SHA256,
+        Algorithm::Rs384 | Algorithm::Ps384 | Algorithm::Es384 => &SHA384,
+        Algorithm::Rs512 | Algorithm::Ps512 => &SHA512,
+        Algorithm::EdDsa => return None,
+    })
 }
 
 /// The padding and the digest of an algorithm of RSA.
