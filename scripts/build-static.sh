@@ -46,7 +46,8 @@ set_flags() {
       # cargo compares flags, not files: another profile has another name.
       file=$output/profile/$(sha256sum <"$profile" | cut -c1-16).profdata
       mkdir -p "$output/profile"
-      gzip -dc "$profile" >"$file.$$" && mv "$file.$$" "$file"
+      # It compares the time of the file as well: a second build keeps what the first has built.
+      [ -f "$file" ] || { gzip -dc "$profile" >"$file.$$" && mv "$file.$$" "$file"; }
       # Functions that have changed since are compiled without it, and not listed one by one.
       flags+=("-Cprofile-use=$file" -Cllvm-args=-no-pgo-warn-mismatch)
       ;;

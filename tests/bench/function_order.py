@@ -1,12 +1,13 @@
 """Writes `gateway/function-order.txt`: the functions that a start and calls run, so that the linker puts them side by side.
 
     tests/bench/run.sh --check       # once: the load tool and the keys
-    BENCH_DIR=… BENCH_TOOL=… python3 tests/bench/function_order.py BINARY > gateway/function-order.txt
+    BENCH_DIR=… BENCH_TOOL=… python3 tests/bench/function_order.py BINARY > order && mv order gateway/function-order.txt
 
 A process has in memory the pages of its program that it ran, and the system maps 64 KiB around each. In the order of the compiler
 these functions are spread over the whole program. BINARY is a static one (`scripts/build-static.sh`), with its symbols. The functions of
-calls come first, those of the start alone after them, each sorted by name. A name that a later build does not have is ignored;
-`scripts/build-static.sh` says how many it has. It requires `valgrind` and `nm`.
+calls come first, those of the start alone after them, each sorted by name, and the other names of the list so far at the end: what this
+build has inlined, another may have as a function. A name that a build does not have is ignored; `scripts/build-static.sh` says how many it
+has. It requires `valgrind` and `nm`.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+LIST = Path(__file__).resolve().parents[2] / "gateway/function-order.txt"
 TIMES = 30
 # What valgrind needs until the last task of a start has run.
 SETTLE_SECONDS = 15
@@ -39,7 +41,8 @@ def main():
         upstream.stop()
     symbols = Symbols(binary)
     calls, start = symbols.of(called), symbols.of(started)
-    print("\n".join(sorted(calls) + sorted(start - calls)))
+    before = set(LIST.read_text().split())
+    print("\n".join(sorted(calls) + sorted(start - calls) + sorted(before - calls - start)))
 
 
 def profiles(servers, binary):
