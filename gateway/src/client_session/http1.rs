@@ -43,6 +43,8 @@ pub(crate) struct Http1 {
     stream: Stream,
     /// Bytes that were read and are not used yet.
     unread: Bytes,
+    /// How many of them were looked at, while they are not a whole head.
+    looked_at: usize,
     head: RequestHeader,
     target: Bytes,
     body: Framing,
@@ -60,6 +62,7 @@ impl Http1 {
         Self {
             stream,
             unread: begun,
+            looked_at: 0,
             head: RequestHeader::from(Request::new(()).into_parts().0),
             target: Bytes::new(),
             body: Framing::Length(0),
@@ -74,14 +77,20 @@ impl Http1 {
     /// Reads the head. Returns whether there is one: the client may also disconnect.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, HeadFault>> {
         loop {
-            if !self.unread.is_empty()
-                && let Some(head) = head::take(&mut self.unread)?
-            {
-                return Poll::Ready(self.begin(head).map(|()| true));
+            let new = self.unread.get(self.looked_at..).unwrap_or_default();
+            // A head ends with a line: bytes that come one by one are not to cost a look at all of it each.
+            if !new.is_empty() && (self.looked_at == 0 || new.contains(&b'\n')) {
+                if let Some(head) = head::take(&mut self.unread)? {
+                    return Poll::Ready(self.begin(head).map(|()| true));
+                }
+                self.looked_at = self.unread.len();
             }
             match ready!(poll_read::<HEAD_READ>(&mut self.stream, cx)) {
                 Ok(more) if !more.is_empty() => self.append(&more),
-                _ if self.unread.is_empty() => return Poll::Ready(Ok(false)),
+                // Empty lines are no request (RFC 9112 §2.2).
+                _ if self.unread.iter().all(|byte| b"\r\n".contains(byte)) => {
+                    return Poll::Ready(Ok(false));
+                }
                 _ => return Poll::Ready(Err(HeadFault::BrokenOff)),
             }
         }
@@ -170,7 +179,8 @@ impl Http1 {
             return Ok(());
         }
         let writer = Writer::of(&self.head, head);
-        self.keeps_alive &= writer != Writer::Close;
+        // Who is answered before its body was read may send the body or the next request: the bytes that follow are neither.
+        self.keeps_alive &= writer != Writer::Close && self.body.is_complete();
         self.answer = Some(writer);
         let bytes = head_bytes(head, self.keeps_alive);
         self.stream.write_all(&bytes).await.map_err(|_| Unwritten)
@@ -210,25 +220,15 @@ impl Http1 {
         Shutdown::shutdown(&mut *self.stream).await;
     }
 
-    /// Ends a request. Returns the connection where another one may follow: the answer is complete, the rest of the request's body was
-    /// read, and nothing was sent after it.
+    /// Ends a request. Returns the connection where another one may follow: the answer is complete, the request's body was read before
+    /// it, and nothing was sent after that.
     pub(crate) async fn finish(mut self) -> Option<Stream> {
         let is_complete = self.answer.is_some_and(Writer::is_complete);
-        if self.keeps_alive && is_complete && self.drain().await && self.unread.is_empty() {
+        if self.keeps_alive && is_complete && self.unread.is_empty() {
             return Some(self.stream);
         }
         self.shutdown().await;
         None
-    }
-
-    async fn drain(&mut self) -> bool {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_body(cx)).await {
-                Ok(Some(_)) => {}
-                Ok(None) => return true,
-                Err(_) => return false,
-            }
-        }
     }
 
     /// Leaves an answer that is written further without a session: the connection, whether its body is written as chunks, and whether
@@ -356,6 +356,12 @@ mod tests {
         drop(client);
         let broken = session.read_head().await.unwrap_err();
         assert!(matches!(broken, HeadFault::BrokenOff));
+        let (mut session, client) = sent(b"\r\n\r\n").await;
+        drop(client);
+        assert!(!session.read_head().await.unwrap());
+        // What cannot become a head is refused at once.
+        let (mut session, _client) = sent(b"\x16\x03\x01\x02").await;
+        assert!(session.read_head().await.is_err());
     }
 
     #[tokio::test]
@@ -386,15 +392,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_rest_of_a_body_is_read_before_another_request() {
-        let unread = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nGET ";
-        let (session, _client) = read(unread).await;
+    async fn an_answer_before_the_body_was_read_ends_the_connection() {
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n";
+        for request in [
+            format!("{post}\r\n"),
+            format!("{post}\r\nGET "),
+            format!("{post}Expect: 100-continue\r\n\r\n"),
+        ] {
+            let (session, client) = read(&request).await;
+            let stream = answer(session, &[("content-length", "0")], "").await;
+            assert!(stream.is_none(), "{request}");
+            let got = got(client).await;
+            assert!(got.contains("Connection: close\r\n"), "{got}");
+        }
+        let (mut session, _client) = read(&format!("{post}\r\nbody")).await;
+        assert_eq!(body(&mut session).await.unwrap(), b"body");
         let stream = answer(session, &[("content-length", "0")], "").await;
         assert!(stream.is_some());
-        let (session, mut client) = read(&unread.replace("GET ", "GE")).await;
-        AsyncWriteExt::shutdown(&mut client).await.unwrap();
-        let stream = answer(session, &[("content-length", "0")], "").await;
-        assert!(stream.is_none());
     }
 
     #[tokio::test]
@@ -403,7 +417,6 @@ mod tests {
         for request in [
             format!("{GET}{GET}"),
             format!("{GET}\r\n"),
-            format!("{post}Content-Length: 1\r\n\r\nab"),
             format!("{post}Content-Length: 1\r\nContent-Length: 1\r\n\r\na"),
             format!("{post}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             format!("{post}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{GET}"),

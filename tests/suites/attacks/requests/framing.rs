@@ -1,5 +1,5 @@
-//! Numbers 86–95: requests that two parsers could read differently. Each has a good token, so that only its framing can be
-//! the reason of a refusal.
+//! Numbers 86–95 and 344: requests that two parsers could read differently. Each has a good token, so that only its framing can be
+//! the reason of a refusal; in 344 a request that is answered before its body was sent.
 
 use std::time::Duration;
 
@@ -449,4 +449,34 @@ async fn attack_095_a_request_pipelined_after_another_is_never_served() {
         hits += usize::from(status == 202);
         assert_eq!(world.upstream.hits(), hits);
     }
+}
+
+#[tokio::test]
+async fn attack_344_an_answer_before_the_body_ends_the_connection() {
+    let world = World::start().await;
+    let body = initialize();
+    let length = format!("Content-Length: {}\r\n", body.len());
+    let good = with_lines(&world, &length, &body);
+    let nobody = world.raw_head().replace("Bearer ", "Bearer not-");
+    let host = &world.gateway.config.public;
+    let preflight = format!("OPTIONS /mcp HTTP/1.1\r\nHost: {host}\r\n");
+    for waiting in [
+        format!("{nobody}{length}Expect: 100-continue\r\n\r\n"),
+        format!("{preflight}{length}Expect: 100-continue\r\n\r\n"),
+    ] {
+        let mut connection = world.gateway.raw().await;
+        connection.send(&waiting).await;
+        let answer = connection.reply().await.unwrap();
+        assert_eq!(answer.header("connection"), "close", "{waiting}");
+        // The next request of a proxy that shares the connection would be the body.
+        connection.send(&good).await;
+        assert!(connection.closes(SOON).await, "{waiting}");
+    }
+    assert_eq!(world.upstream.seen().len(), 0);
+    let mut connection = world.gateway.raw().await;
+    let expects = with_lines(&world, &format!("{length}Expect: 100-continue\r\n"), "");
+    connection.send(&expects).await;
+    assert!(connection.brings(b"HTTP/1.1 100 Continue\r\n\r\n").await);
+    connection.send(&body).await;
+    assert!(connection.reply().await.unwrap().header("connection") != "close");
 }

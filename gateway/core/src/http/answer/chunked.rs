@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 
-/// Bytes of all extensions of a body and of all its trailers, at most, each.
+/// Bytes of all extensions of a body, with the spaces before them and zeros before sizes, and of all its trailers, at most, each.
 const MAX_SKIPPED: u32 = 16 * 1024;
 
 /// Bytes of a chunk, at most: other programs read its size as a signed number.
@@ -110,7 +110,10 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<At, ChunkFault> {
         match (self.at, byte) {
             (At::Start | At::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte),
-            (At::Size | At::Space, b' ' | b'\t') => Ok(At::Space),
+            (At::Size | At::Space, b' ' | b'\t') => {
+                count(&mut self.extensions)?;
+                Ok(At::Space)
+            }
             (At::Size | At::Space, b';') => Ok(At::Extension),
             (At::Size | At::Space | At::Extension, b'\r') => Ok(At::SizeLf),
             (At::Extension, byte) if byte != b'\n' => {
@@ -143,6 +146,10 @@ impl Chunked {
         let size = self.left.checked_mul(16).ok_or(ChunkFault::Size)? + u64::from(digit);
         if size > MAX_CHUNK {
             return Err(ChunkFault::Size);
+        }
+        if size == 0 {
+            // Zeros may lead: they are limited like extensions.
+            count(&mut self.extensions)?;
         }
         self.left = size;
         Ok(At::Size)
@@ -278,6 +285,20 @@ mod tests {
         assert_eq!(read(b"7FFFFFFFFFFFFFFF\r\n", 1).1, Ok(None));
         assert_eq!(read(b"8000000000000000\r\n", 1).1, Err(ChunkFault::Size));
         assert_eq!(read(b"10000000000000000\r\n", 1).1, Err(ChunkFault::Size));
+    }
+
+    #[test]
+    fn zeros_and_spaces_around_sizes_are_limited_over_the_whole_body() {
+        let most = MAX_SKIPPED as usize;
+        for filler in ["0", " "] {
+            let body = |count: usize| match filler {
+                "0" => format!("{}5\r\n", "0".repeat(count)),
+                _ => format!("5{}\r\n", filler.repeat(count)),
+            };
+            assert_eq!(read(body(most).as_bytes(), 100).1, Ok(None), "{filler:?}");
+            let fault = read(body(most + 1).as_bytes(), 100).1;
+            assert_eq!(fault, Err(ChunkFault::Skipped), "{filler:?}");
+        }
     }
 
     #[test]
