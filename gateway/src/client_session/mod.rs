@@ -24,7 +24,7 @@ use pingora::{
 
 pub(crate) use fault::{BodyFault, HeadFault, Unwritten};
 use http1::Http1;
-pub(crate) use writer::{is_bodiless, write_chunk};
+pub(crate) use writer::{begin_chunk, is_bodiless};
 
 /// A request of a client, and its answer.
 pub(crate) enum ClientSession {

@@ -1,6 +1,11 @@
 //! The answer of an HTTP/1.1 session as bytes (RFC 9112 §4, §6, §7.1).
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io::{self, Write},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{
@@ -11,7 +16,7 @@ use pingora::{
     http::{RequestHeader, ResponseHeader},
     protocols::{Stream, http::date::get_cached_date},
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::fault::Unwritten;
 
@@ -98,17 +103,55 @@ impl Writer {
 }
 
 /// Writes `data` as a chunk, and after the `last` one the end of the body. An empty chunk would end it.
-pub(crate) async fn write_chunk(stream: &mut Stream, data: &[u8], last: bool) -> io::Result<()> {
-    if !data.is_empty() {
-        let size = format!("{:X}\r\n", data.len());
-        stream.write_all(size.as_bytes()).await?;
-        stream.write_all(data).await?;
-        stream.write_all(b"\r\n").await?;
+async fn write_chunk(stream: &mut Stream, data: &[u8], last: bool) -> io::Result<()> {
+    let rest = begin_chunk(stream, data, last).await?;
+    stream.write_all(&rest).await
+}
+
+/// Writes as much of a chunk as the connection takes at once, usually all of it. Returns the rest.
+pub(crate) async fn begin_chunk(
+    stream: &mut Stream,
+    data: &[u8],
+    last: bool,
+) -> io::Result<Vec<u8>> {
+    let mut line = Size::default();
+    let end: &[u8] = if last { LAST_CHUNK } else { b"" };
+    let parts = match data.is_empty() {
+        true => [end, b"", b"", b""],
+        false => [line.of(data.len()), data, b"\r\n", end],
+    };
+    poll_fn(|cx| Poll::Ready(begin(stream, &parts, cx))).await
+}
+
+fn begin(stream: &mut Stream, parts: &[&[u8]], cx: &mut Context<'_>) -> io::Result<Vec<u8>> {
+    for (at, part) in parts.iter().enumerate() {
+        let mut left = *part;
+        while !left.is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, left)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(taken) => left = left.get(taken..).unwrap_or_default(),
+                Poll::Pending => {
+                    let later = parts.get(at + 1..).unwrap_or_default();
+                    return Ok([&[left], later].concat().concat());
+                }
+            }
+        }
     }
-    if last {
-        stream.write_all(LAST_CHUNK).await?;
+    Ok(Vec::new())
+}
+
+/// The line before a chunk: its length in hexadecimal.
+#[derive(Default)]
+struct Size([u8; 18]);
+
+impl Size {
+    fn of(&mut self, length: usize) -> &[u8] {
+        let mut line = io::Cursor::new(&mut self.0[..]);
+        // It has room for the digits of any length.
+        let _ = write!(line, "{length:X}\r\n");
+        let written = usize::try_from(line.position()).unwrap_or_default();
+        self.0.get(..written).unwrap_or_default()
     }
-    Ok(())
 }
 
 /// The head of an answer as it is written: its fields, the date, and whether the connection stays open.

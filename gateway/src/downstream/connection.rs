@@ -56,7 +56,7 @@ use crate::{
         response::{
             relay::{self, Relay},
             respond,
-            write::client_side::{BareStream, ClientSide, RESET_DELAY},
+            write::client_side::{BareStream, RESET_DELAY},
         },
         tls_info::TlsInfo,
     },
@@ -239,7 +239,6 @@ impl Connection {
             guard,
         } = &mut *streaming;
         let metrics = self.gateway.metrics();
-        let client = ClientSide::Bare(client);
         let ended = relay::relay(relay, client, &mut guard.record, metrics).await;
         let Streaming {
             relay,
@@ -410,8 +409,7 @@ impl Connection {
             Ok(None) => Ok(()),
             Ok(Some(mut rest)) => {
                 let metrics = self.gateway.metrics();
-                let client = ClientSide::Session(session);
-                Box::pin(relay::relay(&mut rest, client, record, metrics)).await
+                Box::pin(relay::relay(&mut rest, session, record, metrics)).await
             }
             Err(broken) => Err(broken),
         };

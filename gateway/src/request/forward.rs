@@ -11,9 +11,11 @@ mod outgoing;
 mod turn;
 mod waiting;
 
+use std::mem;
+
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body;
@@ -42,7 +44,7 @@ use super::{
         body::RelayedBody,
         decoding::AnswerBody,
         editing::Editing,
-        relay::Relay,
+        relay::{Relay, RelayForm},
         rewrite::{self, AnswerForm, BODIES},
         stream_end::StreamEnd,
         write::{write_head, write_whole},
@@ -193,7 +195,7 @@ pub(crate) async fn forward(
         Err(Undecodable(_)) => return Err(Reason::UpstreamEncoding.into()),
         Err(TooMany(reason)) => return Err(reason.into()),
     };
-    let response = match edit {
+    let mut response = match edit {
         edit if opens_stream => {
             let at = (resource, permit, &endpoint);
             // Boxed: other answers are not to carry this.
@@ -227,10 +229,12 @@ pub(crate) async fn forward(
         },
     };
     let length = response.body().size_hint().exact();
-    let head = response_head(exchange, &response, length, session_id);
+    let form = RelayForm::of(exchange, &response);
+    let head = response_head(exchange, &mut response, length, session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
-    let relay = Relay::of(exchange, response, stream_end, (place, call));
+    let body = response.into_body();
+    let relay = Relay::new(exchange, body, form, stream_end, (place, call));
     Ok(Some(relay))
 }
 
@@ -299,7 +303,7 @@ async fn edited_document(
     let session_id = answer.session_id;
     let (parts, body) = answer.response.into_parts();
     let edited = rewrite::document(exchange, body, answer.edit, answer.deadline, stream_end).await;
-    let response = Response::from_parts(parts, ());
+    let mut response = Response::from_parts(parts, ());
     let body = match edited {
         Err(Stop::Refused(refusal))
             if cannot_be_read(refusal.reason) && !response.status().is_success() =>
@@ -308,7 +312,7 @@ async fn edited_document(
         }
         edited => edited?,
     };
-    let head = response_head(exchange, &response, Some(body.len() as u64), session_id);
+    let head = response_head(exchange, &mut response, Some(body.len() as u64), session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, body).await?;
@@ -329,7 +333,7 @@ async fn without_body<B>(
     let headers = response.headers_mut();
     headers.remove(CONTENT_TYPE);
     headers.remove(CONTENT_ENCODING);
-    let head = response_head(exchange, &response, Some(0), session_id);
+    let head = response_head(exchange, &mut response, Some(0), session_id);
     exchange.record.set_status(response.status());
     write_head(exchange.session, head).await?;
     write_whole(exchange.session, Bytes::new()).await?;
@@ -394,13 +398,26 @@ fn has_length(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
+/// The length as a header, usually the one that was sent.
+fn length_value(sent: &HeaderMap, length: u64) -> HeaderValue {
+    let same = sent.get(CONTENT_LENGTH).filter(|sent| {
+        let sent = sent.to_str().ok();
+        sent.and_then(|sent| sent.parse().ok()) == Some(length)
+    });
+    same.cloned().unwrap_or_else(|| length.into())
+}
+
+/// The head of the client's answer, of the upstream's: its headers are moved, not copied.
 fn response_head<B>(
     exchange: &Exchange<'_>,
-    response: &Response<B>,
+    response: &mut Response<B>,
     length: Option<u64>,
     session_id: Option<HeaderValue>,
 ) -> Box<ResponseHeader> {
-    let mut headers = forwarding::to_client(response.headers());
+    let sent = mem::take(response.headers_mut());
+    let length = length.filter(|_| has_length(response.status()));
+    let length = length.map(|length| length_value(&sent, length));
+    let mut headers = forwarding::to_client(sent);
     for (name, value) in cors::answer_headers(exchange.origin.as_ref()) {
         headers.append(name, value);
     }
@@ -410,8 +427,8 @@ fn response_head<B>(
     if let Some(id) = session_id {
         headers.insert(SESSION_ID, id);
     }
-    if let Some(length) = length.filter(|_| has_length(response.status())) {
-        headers.insert(CONTENT_LENGTH, length.into());
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length);
     }
     let mut head = Response::new(());
     *head.status_mut() = response.status();

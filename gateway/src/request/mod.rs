@@ -39,7 +39,10 @@ mod viewer;
 mod tests {
     use test_support::{future_bytes, uncalled, within_budget};
 
-    use super::{forward, pipeline, response::relay};
+    use super::{
+        forward, pipeline,
+        response::{relay, write::client_side::BareStream},
+    };
 
     #[test]
     fn the_futures_of_a_request_are_within_their_budgets() {
@@ -59,7 +62,10 @@ mod tests {
             )
         });
         within_budget("future_forward", forward);
-        let relay = future_bytes(|| relay::relay(uncalled(), uncalled(), uncalled(), uncalled()));
+        let relay = future_bytes(|| {
+            let client = uncalled::<&mut BareStream>();
+            relay::relay(uncalled(), client, uncalled(), uncalled())
+        });
         within_budget("future_relay", relay);
     }
 }

@@ -14,7 +14,7 @@ use std::{borrow::Cow, fmt, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, ORIGIN},
 };
 use mcp_gateway_core::{
@@ -137,7 +137,7 @@ pub(crate) struct Standing {
     viewer: Viewer,
     host: Authority,
     /// Its token and its origin, as the client sent them.
-    headers: HeaderMap,
+    headers: Box<[(HeaderName, HeaderValue)]>,
     call: Call,
     point: PointStanding,
     /// Where its messages go, once that is known: of HTTP+SSE alone.
@@ -168,9 +168,6 @@ impl Standing {
         let key_header = resource.verifiers.api_keys().header().cloned();
         let kept = [AUTHORIZATION, ORIGIN].into_iter().chain(key_header);
         let kept = kept.filter_map(|name| Some((name.clone(), copied(sent.get(name)?)?)));
-        // No room for more: a stream may last for hours.
-        let mut headers = HeaderMap::with_capacity(2);
-        headers.extend(kept);
         Self {
             snapshots,
             revocations: exchange.gateway.revocations().clone(),
@@ -186,12 +183,17 @@ impl Standing {
             address: exchange.counted_address(),
             viewer: Viewer::of(exchange, verdict, admitted),
             host: admitted.host.clone(),
-            headers,
+            headers: kept.collect(),
             call: Call::of(message),
             point: PointStanding::new(exchange.account.clone(), resource.decision_point.as_ref()),
             messages: None,
             lost: None,
         }
+    }
+
+    /// They are kept in less memory than a map takes: a stream may last for hours.
+    fn headers(&self) -> HeaderMap {
+        self.headers.iter().cloned().collect()
     }
 
     /// The same, with the questions about its token.
@@ -236,7 +238,7 @@ impl Standing {
             } = self;
             let replaced = async {
                 match messages {
-                    Some(messages) => messages.replaced().await,
+                    Some(messages) => Box::pin(messages.replaced()).await,
                     None => pending().await,
                 }
             };
@@ -281,7 +283,7 @@ impl Standing {
             Lost::Refused(reason) => {
                 let snapshot = self.snapshots.borrow().clone();
                 let now = snapshot.resource(&self.host, &self.viewer.path);
-                why::token(&self.headers, now.unwrap_or(&self.resource), reason)
+                why::token(&self.headers(), now.unwrap_or(&self.resource), reason)
             }
             Lost::Denied(..) | Lost::Point(_) | Lost::Caller | Lost::Events | Lost::Messages(_) => {
                 None
@@ -380,7 +382,7 @@ impl Standing {
         if !snapshot.serves(&self.host) {
             return Err(Reason::Host.into());
         }
-        snapshot.origins.judge(&self.headers)?;
+        snapshot.origins.judge(&self.headers())?;
         if self.is_of_http_sse(&self.resource) && !self.is_of_http_sse(resource) {
             return Err(Nowhere::Transport.into());
         }
@@ -416,7 +418,8 @@ impl Standing {
             return Ok(());
         };
         let (resource, limit) = (self.resource.clone(), snapshot.limits.token_bytes);
-        let token = credential(&self.headers, None, &resource.accepts(), limit)?.token;
+        let headers = self.headers();
+        let token = credential(&headers, None, &resource.accepts(), limit)?.token;
         let keys = resource.verifiers.api_keys();
         let evidence = keys.judge_among(&snapshot.api_keys, &token, clock::now())?;
         self.take_over(evidence)?;
@@ -435,7 +438,8 @@ impl Standing {
             return Ok(());
         }
         let limit = snapshot.limits.token_bytes;
-        let token = credential(&self.headers, None, &resource.accepts(), limit)?.token;
+        let headers = self.headers();
+        let token = credential(&headers, None, &resource.accepts(), limit)?.token;
         let (evidence, freshness) = resource.verifiers.judge_again(&token, clock::now())?;
         self.freshness = freshness;
         let question = Question::new(token, (clock::now(), Instant::now()), &self.accounts);

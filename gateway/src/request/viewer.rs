@@ -18,8 +18,8 @@ pub(crate) struct Viewer {
     pub(super) claims: Arc<KeptClaims>,
     asker: Arc<Asker>,
     http_method: Method,
-    pub(super) path: String,
-    host: String,
+    pub(super) path: Box<str>,
+    host: Box<str>,
     /// None where it is unknown.
     client_address: Option<IpAddr>,
 }
@@ -32,8 +32,8 @@ impl Viewer {
             claims: verdict.evidence.claims.clone(),
             asker: verdict.asker.clone(),
             http_method: exchange.session.req_header().method.clone(),
-            path: admitted.path.clone(),
-            host: admitted.host.host().to_owned(),
+            path: admitted.path.as_str().into(),
+            host: admitted.host.host().into(),
             client_address: exchange.record.client_address().known(),
         }
     }

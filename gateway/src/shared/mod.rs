@@ -48,6 +48,7 @@ use crate::{
 };
 use message_streams::MessageStreams;
 use refusals::RefusalsPerAddress;
+pub(crate) use request_ids::RequestId;
 use request_ids::RequestIds;
 
 /// How long to pause between two checks whether the last connection has closed.
@@ -330,7 +331,7 @@ impl Gateway {
     }
 
     /// A request id that is unique in this process.
-    pub(crate) fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> RequestId {
         self.request_ids.next()
     }
 }

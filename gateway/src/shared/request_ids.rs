@@ -19,27 +19,34 @@ impl RequestIds {
     }
 
     /// An id that is unique in this process.
-    pub(crate) fn next(&self) -> String {
+    pub(crate) fn next(&self) -> RequestId {
         /// Odd, so that multiplying by it maps 64 bits one to one (2^64 divided by the golden ratio).
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = count.wrapping_mul(SPREAD).to_be_bytes();
-        hex(id)
+        RequestId::of(count.wrapping_mul(SPREAD))
     }
 }
 
-/// In hexadecimal. Each request needs one, and `format!` costs several times as much.
-fn hex(bytes: [u8; 8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
-    let mut text = String::with_capacity(16);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
+/// The id of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// The number in hexadecimal.
+    fn of(number: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut shift = u64::BITS;
+        Self(std::array::from_fn(|_| {
+            shift -= 4;
+            let nibble = (number >> shift) as usize & 15;
+            DIGITS.get(nibble).copied().unwrap_or_default()
+        }))
     }
-    text
+
+    /// As it is written.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +60,10 @@ mod tests {
         let ids = RequestIds::new();
         let made: HashSet<_> = (0..1000).map(|_| ids.next()).collect();
         assert_eq!(made.len(), 1000);
-        assert!(made.iter().all(|id| id.len() == 16));
+        assert!(made.iter().all(|id| id.as_str().len() == 16));
+        assert_eq!(
+            RequestId::of(0x0123_4567_89ab_cdef).as_str(),
+            "0123456789abcdef"
+        );
     }
 }

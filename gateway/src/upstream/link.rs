@@ -123,6 +123,8 @@ impl Link {
                 Ok(Some(data)) => return Poll::Ready(Some(Ok(data))),
                 Err(_) => return Poll::Ready(Some(Err(BrokenOff))),
             }
+            // Even an empty part of what was read would keep all of it while the connection waits.
+            self.unread = Bytes::new();
             match ready!(self.wire.poll_bytes(cx)) {
                 Ok(more) if !more.is_empty() => self.unread = more,
                 closed => {

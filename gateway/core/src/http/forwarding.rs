@@ -12,7 +12,7 @@ use http::header::{
 };
 
 use super::media_type::is_media_type;
-use crate::mcp::headers::{PARAM_PREFIX, SESSION_ID};
+use crate::mcp::headers::{PARAM_PREFIX, PROTOCOL_VERSION, SESSION_ID};
 use crate::mcp::version::Era;
 use crate::refusal::reason::Reason;
 
@@ -124,18 +124,33 @@ pub fn is_allowed_from_pages(name: &str) -> bool {
 ///
 /// Headers with which a cache could store the answer or validate a stored one are not among them. `Content-Length` is not one of
 /// them, because the gateway frames the response itself, and `Mcp-Session-Id` is not, because it
-/// is sealed.
-pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
-    let mut passed = passed(upstream, |name| match name {
-        "content-type" | "content-encoding" | "content-language" | "allow" | "retry-after"
-        | "x-accel-buffering" => true,
-        name => name.starts_with(MCP_PREFIX) && name != SESSION_ID,
-    });
-    passed.insert(CACHE_CONTROL, not_stored(upstream));
-    if is_event_stream(upstream) {
+/// is sealed. The values of an event stream are copies: slices would keep the read buffer in memory for as long as it is open.
+pub fn to_client(upstream: HeaderMap) -> HeaderMap {
+    let (is_stream, not_stored) = (is_event_stream(&upstream), not_stored(&upstream));
+    let mut passed = upstream;
+    // Usually two or three are removed: that costs less than another map.
+    while let Some(other) = passed.keys().find(|name| !is_allowed_to_client(name)) {
+        let other = other.clone();
+        passed.remove(other);
+    }
+    passed.insert(CACHE_CONTROL, not_stored);
+    if is_stream {
+        for value in passed.values_mut() {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = copy;
+            }
+        }
         passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     passed
+}
+
+fn is_allowed_to_client(name: &HeaderName) -> bool {
+    match name.as_str() {
+        "content-type" | "content-encoding" | "content-language" | "allow" | "retry-after"
+        | "x-accel-buffering" => true,
+        name => name.starts_with(MCP_PREFIX) && name != SESSION_ID,
+    }
 }
 
 /// Whether an answer is an event stream.
@@ -163,6 +178,11 @@ fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
     // Room for two more: the gateway adds headers of its own.
     let mut passed = HeaderMap::with_capacity(headers.len() + 2);
     for (name, value) in headers.iter().filter(|(name, _)| passes(name.as_str())) {
+        // A name that is none of HTTP's own is copied: almost each request has this one.
+        let name = match name == PROTOCOL_VERSION {
+            true => PROTOCOL_VERSION,
+            false => name.clone(),
+        };
         passed.append(name, value.clone());
     }
     passed
@@ -333,7 +353,7 @@ mod tests {
             (&[("cache-control", "x=no-transform")], "no-store"),
         ];
         for (upstream, expected) in cases {
-            let passed = to_client(&map(upstream));
+            let passed = to_client(map(upstream));
             let values: Vec<_> = passed.get_all("cache-control").iter().collect();
             assert_eq!(values, [expected], "{upstream:?}");
         }
@@ -409,7 +429,7 @@ mod tests {
             ("alt-svc", "h3=\":443\""),
             ("x-mcp-subject", "alice"),
         ];
-        let passed = to_client(&map(&[&listed[..], &others[..]].concat()));
+        let passed = to_client(map(&[&listed[..], &others[..]].concat()));
         assert_eq!(names(&passed), listed.map(|(name, _)| name));
     }
 
@@ -426,7 +446,7 @@ mod tests {
             if let Some(own) = own {
                 upstream.append(X_ACCEL_BUFFERING, HeaderValue::from_static(own));
             }
-            let passed = to_client(&upstream);
+            let passed = to_client(upstream);
             let values: Vec<_> = passed.get_all(X_ACCEL_BUFFERING).iter().collect();
             let expected = Vec::from_iter(expected);
             assert_eq!(values, expected, "{content_type}");

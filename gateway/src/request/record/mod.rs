@@ -29,6 +29,7 @@ use pingora::http::RequestHeader;
 use client::Client;
 
 use crate::{
+    shared::RequestId,
     snapshot::ProtectedResource,
     telemetry::{
         metrics::NO_RESOURCE,
@@ -44,7 +45,7 @@ const CLIENT_CLOSED: u16 = 499;
 /// The record of one request.
 pub(crate) struct Record {
     started: Instant,
-    request_id: String,
+    request_id: RequestId,
     client: Client,
     http_method: Option<Method>,
     path: String,
@@ -69,7 +70,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// The record of a request whose head has just been read, or could not be.
-    pub(crate) fn new(request_id: String, client: Client, head: Option<&RequestHeader>) -> Self {
+    pub(crate) fn new(request_id: RequestId, client: Client, head: Option<&RequestHeader>) -> Self {
         Self {
             started: Instant::now(),
             request_id,
@@ -96,7 +97,7 @@ impl Record {
 
     /// The request id in logs and in refusals.
     pub(crate) fn request_id(&self) -> &str {
-        &self.request_id
+        self.request_id.as_str()
     }
 
     /// The client's address: the peer's, or the one that a trusted proxy forwarded, or unknown.
@@ -282,7 +283,7 @@ impl Record {
 
     fn view(&self) -> RequestView<'_> {
         RequestView {
-            request_id: &self.request_id,
+            request_id: self.request_id.as_str(),
             client: self.client.shown(),
             resource: self.routed_label(),
             endpoint: self.endpoint.as_deref().map(Endpoint::name),

@@ -56,14 +56,16 @@ pub(crate) struct Relay {
     _open: Option<Counted>,
 }
 
-impl Relay {
-    /// The rest of `response`, whose head has been written.
-    pub(crate) fn of(
-        exchange: &Exchange<'_>,
-        response: Response<RelayedBody>,
-        stream_end: StreamEnd,
-        places: (Place, Call),
-    ) -> Self {
+/// What is relayed, as the head of the answer says.
+#[derive(Clone, Copy)]
+pub(crate) struct RelayForm {
+    silence: Option<Duration>,
+    is_stream: bool,
+}
+
+impl RelayForm {
+    /// That of an answer.
+    pub(crate) fn of(exchange: &Exchange<'_>, response: &Response<RelayedBody>) -> Self {
         // A silence of zero means no comments.
         let silence = exchange.snapshot.timeouts.sse_comment;
         let headers = response.headers();
@@ -75,6 +77,22 @@ impl Relay {
             && !silence.is_zero();
         Self {
             silence: takes_comments.then_some(silence),
+            is_stream,
+        }
+    }
+}
+
+impl Relay {
+    /// The rest of an answer, whose head has been written.
+    pub(crate) fn new(
+        exchange: &Exchange<'_>,
+        body: RelayedBody,
+        RelayForm { silence, is_stream }: RelayForm,
+        stream_end: StreamEnd,
+        places: (Place, Call),
+    ) -> Self {
+        Self {
+            silence,
             stream_end,
             is_stream,
             _places: places,
@@ -82,7 +100,7 @@ impl Relay {
                 let resource = exchange.record.resource_label();
                 Counted::new(exchange.gateway.metrics().open_streams(resource))
             }),
-            body: response.into_body(),
+            body,
         }
     }
 
@@ -113,33 +131,33 @@ enum Event {
 /// [`Broken`] when one side disconnected in the middle: the connection must not be used again.
 pub(crate) async fn relay(
     relay: &mut Relay,
-    mut client: ClientSide<'_>,
+    client: &mut impl ClientSide,
     record: &mut Record,
     metrics: &Metrics,
 ) -> Result<(), Broken> {
     let mut boundary = EventBoundary::new();
     loop {
         let was_at_boundary = boundary.at_boundary();
-        match next(relay, &mut client, was_at_boundary).await {
+        match next(relay, client, was_at_boundary).await {
             Event::Data(data) => {
                 if relay.silence.is_some() {
                     boundary.push(&data);
                 }
                 let last = relay.body.is_end_stream();
                 if relay.is_stream && was_at_boundary && relay.stream_end.is_reached() {
-                    return end(relay, &mut client, record).await;
+                    return end(relay, client, record).await;
                 }
                 client.write(data, last).await?;
                 if last {
                     return Ok(());
                 }
                 if relay.stream_end.is_reached() {
-                    return end(relay, &mut client, record).await;
+                    return end(relay, client, record).await;
                 }
             }
             Event::Silence => client.write(Bytes::from_static(COMMENT), false).await?,
             Event::End => return client.write(Bytes::new(), true).await,
-            Event::StreamEnd => return end(relay, &mut client, record).await,
+            Event::StreamEnd => return end(relay, client, record).await,
             Event::Cut(Cut::Upstream) => {
                 metrics.count_upstream_reset(record.resource_label());
                 record.set_broken_by(BrokenBy::Upstream);
@@ -159,7 +177,7 @@ pub(crate) async fn relay(
 /// Ends an answer before its upstream does: a stream cleanly, any other answer visibly incomplete.
 async fn end(
     relay: &Relay,
-    client: &mut ClientSide<'_>,
+    client: &mut impl ClientSide,
     record: &mut Record,
 ) -> Result<(), Broken> {
     relay.stream_end.note_end(record);
@@ -170,7 +188,7 @@ async fn end(
     Err(Broken)
 }
 
-async fn next(relay: &mut Relay, client: &mut ClientSide<'_>, at_boundary: bool) -> Event {
+async fn next(relay: &mut Relay, client: &mut impl ClientSide, at_boundary: bool) -> Event {
     let is_open_ended = relay.body.size_hint().exact().is_none();
     let now = match is_open_ended {
         true => this_turn(&mut relay.body).await,
@@ -183,7 +201,7 @@ async fn next(relay: &mut Relay, client: &mut ClientSide<'_>, at_boundary: bool)
     }
 }
 
-async fn wait(relay: &mut Relay, client: &mut ClientSide<'_>, at_boundary: bool) -> Event {
+async fn wait(relay: &mut Relay, client: &mut impl ClientSide, at_boundary: bool) -> Event {
     let quiet = async {
         match relay.silence.filter(|_| at_boundary) {
             Some(silence) => sleep(silence).await,

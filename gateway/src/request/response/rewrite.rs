@@ -229,7 +229,7 @@ mod tests {
     /// The form of an answer with these headers, or the detail of its refusal.
     fn form(fields: &[(HeaderName, &'static str)]) -> Result<AnswerForm, String> {
         let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let mut record = Record::new("id".to_owned(), Client::Peer(peer), None);
+        let mut record = Record::new(gateway("").request_id(), Client::Peer(peer), None);
         AnswerForm::of(&headers(fields), &mut record).map_err(|reason| {
             assert_eq!(reason, Reason::AnswerUnreadable);
             record.detail().unwrap().to_owned()

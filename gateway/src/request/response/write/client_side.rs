@@ -6,7 +6,6 @@
 
 use std::{
     future::poll_fn,
-    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -22,7 +21,7 @@ use tokio::{
 
 use super::session::within;
 use crate::{
-    client_session::{ClientSession, write_chunk},
+    client_session::{ClientSession, begin_chunk},
     request::exchange::Broken,
     time_limit::limited,
 };
@@ -31,29 +30,23 @@ use crate::{
 pub(crate) const RESET_DELAY: Duration = Duration::from_millis(10);
 
 /// Where a relayed answer is written to.
-pub(crate) enum ClientSide<'a> {
-    Session(&'a mut ClientSession),
-    Bare(&'a mut BareStream),
-}
-
-impl ClientSide<'_> {
+pub(crate) trait ClientSide {
     /// Writes a part of the body; the `last` one ends it.
-    pub(crate) async fn write(&mut self, data: Bytes, last: bool) -> Result<(), Broken> {
-        match self {
-            Self::Session(session) => {
-                let deadline = session.write_deadline();
-                within(deadline, session.write_body(data, last)).await
-            }
-            Self::Bare(stream) => stream.write(data, last).await,
-        }
-    }
+    fn write(&mut self, data: Bytes, last: bool)
+    -> impl Future<Output = Result<(), Broken>> + Send;
 
     /// Waits until the client disconnects, or sends what may not follow its request.
-    pub(crate) async fn gone(&mut self) {
-        match self {
-            Self::Session(session) => session.gone().await,
-            Self::Bare(stream) => poll_fn(|cx| stream.wire.poll_gone(cx)).await,
-        }
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl ClientSide for ClientSession {
+    async fn write(&mut self, data: Bytes, last: bool) -> Result<(), Broken> {
+        let deadline = self.write_deadline();
+        within(deadline, self.write_body(data, last)).await
+    }
+
+    fn gone(&mut self) -> impl Future<Output = ()> + Send {
+        self.gone()
     }
 }
 
@@ -120,22 +113,35 @@ impl BareStream {
         }
         None
     }
+}
 
+impl ClientSide for BareStream {
     async fn write(&mut self, data: Bytes, last: bool) -> Result<(), Broken> {
-        let length = data.len();
-        let deadline = self.write_deadline;
+        let (length, deadline) = (data.len(), self.write_deadline);
+        // What has to wait is boxed: a stream that is silent is not to hold room for it.
         match &mut self.wire {
             BareWire::Http1 { stream, is_chunked } => {
-                let write = write_http1(stream, *is_chunked, &data, last);
-                let written = limited(deadline, write).await.map_err(|_| Broken)?;
-                written.map_err(|_| Broken)?;
+                let rest = match is_chunked {
+                    true => begin_chunk(stream, &data, last).await.map_err(|_| Broken)?,
+                    false => data.to_vec(),
+                };
+                if !rest.is_empty() {
+                    let write = limited(deadline, stream.write_all(&rest));
+                    let written = Box::pin(write).await.map_err(|_| Broken)?;
+                    written.map_err(|_| Broken)?;
+                }
             }
             BareWire::Http2(stream) => {
-                within(deadline, v2::write_body(stream, data, last, deadline)).await?;
+                let write = v2::write_body(stream, data, last, deadline);
+                Box::pin(within(deadline, write)).await?;
             }
         }
         self.body_bytes += length;
         Ok(())
+    }
+
+    fn gone(&mut self) -> impl Future<Output = ()> + Send {
+        poll_fn(|cx| self.wire.poll_gone(cx))
     }
 }
 
@@ -150,18 +156,6 @@ impl BareWire {
             Self::Http2(stream) => drop(ready!(stream.poll_reset(cx))),
         }
         Poll::Ready(())
-    }
-}
-
-async fn write_http1(
-    stream: &mut Stream,
-    is_chunked: bool,
-    data: &[u8],
-    last: bool,
-) -> io::Result<()> {
-    match is_chunked {
-        true => write_chunk(stream, data, last).await,
-        false => stream.write_all(data).await,
     }
 }
 
@@ -210,8 +204,7 @@ mod tests {
     }
 
     async fn write(stream: &mut BareStream, data: &'static str, last: bool) {
-        let mut client = ClientSide::Bare(stream);
-        client
+        stream
             .write(Bytes::from_static(data.as_bytes()), last)
             .await
             .ok()
@@ -265,14 +258,15 @@ mod tests {
     async fn a_client_that_disconnects_or_sends_something_is_noticed() {
         for goes_on in [true, false] {
             let (mut stream, mut client) = left(GET).await;
-            let mut side = ClientSide::Bare(&mut stream);
-            let waits = timeout(Duration::from_millis(50), side.gone()).await;
+            let waits = timeout(Duration::from_millis(50), stream.gone()).await;
             assert!(waits.is_err());
             match goes_on {
                 true => client.write_all(b"x").await.unwrap(),
                 false => AsyncWriteExt::shutdown(&mut client).await.unwrap(),
             }
-            timeout(Duration::from_secs(10), side.gone()).await.unwrap();
+            timeout(Duration::from_secs(10), stream.gone())
+                .await
+                .unwrap();
         }
     }
 
@@ -295,8 +289,7 @@ mod tests {
                 .unwrap();
             write_head(&mut session, Box::new(head)).await.ok().unwrap();
             assert!(!session.is_open_ended(), "{status}");
-            let mut side = ClientSide::Session(&mut session);
-            side.write(Bytes::new(), true).await.ok().unwrap();
+            session.write(Bytes::new(), true).await.ok().unwrap();
             drop(session);
             assert_eq!(read(client).await, "", "{status}");
         }
