@@ -178,7 +178,7 @@ fn passed(headers: &HeaderMap, passes: impl Fn(&str) -> bool) -> HeaderMap {
     // Room for two more: the gateway adds headers of its own.
     let mut passed = HeaderMap::with_capacity(headers.len() + 2);
     for (name, value) in headers.iter().filter(|(name, _)| passes(name.as_str())) {
-        // A name that is none of HTTP's own is copied: almost each request has this one.
+        // A name that HTTP does not define is copied: almost each request has this one.
         let name = match name == PROTOCOL_VERSION {
             true => PROTOCOL_VERSION,
             false => name.clone(),

@@ -1,7 +1,7 @@
 //! The head of a client's request over HTTP/1.1 (RFC 9112 §3, §5), taken from the bytes that were read.
 //!
 //! `httparse` reads its lines. The target and the header values are parts of the bytes that were read, not copies. Whether it is exactly
-//! one request is checked later ([`framing`](crate::http::framing)): nothing is removed or corrected here.
+//! one request is checked later ([`framing`]): nothing is removed or corrected here.
 
 use std::mem::MaybeUninit;
 
