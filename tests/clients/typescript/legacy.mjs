@@ -15,7 +15,7 @@ async function connect({ url, user, fetch }) {
     transport = new StreamableHTTPClientTransport(url, { authProvider: user, fetch });
     return client.connect(transport);
   };
-  const call = retrying(UnauthorizedError, () => transport.finishAuth(user.takeCallback().get('code')));
+  const call = retrying(UnauthorizedError, async () => transport.finishAuth((await user.takeCallback()).get('code')));
   await call(open);
   return {
     protocolVersion: transport.protocolVersion,

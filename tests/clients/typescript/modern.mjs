@@ -16,7 +16,7 @@ async function connect({ url, mode, user, fetch }) {
     transport = new StreamableHTTPClientTransport(url, { authProvider: user, fetch });
     return client.connect(transport);
   };
-  const call = retrying(UnauthorizedError, () => transport.finishAuth(user.takeCallback()));
+  const call = retrying(UnauthorizedError, async () => transport.finishAuth(await user.takeCallback()));
   await call(open);
   return {
     protocolVersion: client.getNegotiatedProtocolVersion(),

@@ -4,6 +4,7 @@
 
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -15,6 +16,10 @@ const PERSON = fileURLToPath(new URL('../browser/person.py', import.meta.url));
 
 /** Limit of redirects within the identity provider. */
 const MAX_REDIRECTS = 5;
+
+/** How often, and how long each time, a callback is waited for. */
+const MAX_WAITS = 100;
+const WAIT_MS = 100;
 
 /**
  * Refresh tokens: `none` are requested; `kept`: the SDK uses them; `hidden`: the SDK does not see them during a step-up,
@@ -31,7 +36,8 @@ export class AutomaticUser {
 
   #discovery;
 
-  #state;
+  /** Of the authorizations that were started, the last one last: a stream and a call can start one each at the same time. */
+  #states = [];
 
   #callback;
 
@@ -63,8 +69,8 @@ export class AutomaticUser {
   }
 
   state() {
-    this.#state = randomUUID();
-    return this.#state;
+    this.#states.push(randomUUID());
+    return this.#states.at(-1);
   }
 
   clientInformation() {
@@ -122,12 +128,15 @@ export class AutomaticUser {
     const callback = this.person ? await signIn(url, this.person) : await followToCallback(url);
     const error = callback.get('error');
     if (error) throw new Error(`authorization refused: ${error}: ${callback.get('error_description')}`);
-    if (callback.get('state') !== this.#state) throw new Error('the callback has another state');
-    this.#callback = callback;
+    const state = callback.get('state');
+    if (!this.#states.includes(state)) throw new Error('the callback has another state');
+    // The SDK keeps one code verifier: a code can be redeemed only for the authorization that was started last.
+    if (state === this.#states.at(-1)) this.#callback = callback;
   }
 
-  /** The parameters of the last redirect; returned once. */
-  takeCallback() {
+  /** The parameters of the last redirect; returned once. Another authorization may have been started meanwhile, and is waited for. */
+  async takeCallback() {
+    for (let waits = 0; !this.#callback && waits < MAX_WAITS; waits += 1) await setTimeout(WAIT_MS);
     const callback = this.#callback;
     this.#callback = undefined;
     if (!callback) throw new Error('not authorized, and no authorization was started');

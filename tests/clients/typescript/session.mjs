@@ -29,7 +29,7 @@ const open = () => {
 };
 const passes = async () => !(await client.callTool({ name: 'list_tasks', arguments: {} })).isError;
 
-await retrying(UnauthorizedError, () => transport.finishAuth(user.takeCallback()))(open);
+await retrying(UnauthorizedError, async () => transport.finishAuth(await user.takeCallback()))(open);
 const calls = [await passes()];
 const token = user.tokens().access_token;
 const resumed = new Promise((resolve) => { process.once('SIGUSR2', resolve); });

@@ -24,7 +24,7 @@ const opening = (Transport) => () => {
   transport = new Transport(url, { authProvider: user });
   return client.connect(transport);
 };
-const call = retrying(UnauthorizedError, () => transport.finishAuth(user.takeCallback().get('code')));
+const call = retrying(UnauthorizedError, async () => transport.finishAuth((await user.takeCallback()).get('code')));
 
 const findings = {};
 if (process.argv.includes('--fallback')) {
