@@ -2,7 +2,7 @@
 
 use mcp_gateway_core::http::request::head::HeadFault as HeadSyntax;
 
-/// Why there is no head.
+/// Why the head of a request was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadFault {
     /// More fields than are read.

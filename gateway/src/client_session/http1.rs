@@ -210,8 +210,7 @@ impl Http1 {
 
     /// Ready once the client disconnects, or sends what may not follow its request.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut byte = [0];
-        let _ = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)));
+        ready!(poll_gone(&mut self.stream, cx));
         self.keeps_alive = false;
         Poll::Ready(())
     }
@@ -235,7 +234,7 @@ impl Http1 {
     /// another request may follow. What was sent after the request is not treated as one.
     pub(crate) fn leave(self) -> (Stream, bool, bool) {
         let is_chunked = self.answer == Some(Writer::Chunked);
-        let may_continue = self.keeps_alive && self.is_body_done() && self.unread.is_empty();
+        let may_continue = self.keeps_alive && self.unread.is_empty();
         (self.stream, is_chunked, may_continue)
     }
 }
@@ -249,6 +248,13 @@ pub(crate) fn poll_read<const MOST: usize>(
     let mut read = ReadBuf::uninit(&mut space);
     ready!(Pin::new(stream).poll_read(cx, &mut read))?;
     Poll::Ready(Ok(Bytes::copy_from_slice(read.filled())))
+}
+
+/// Ready once a client disconnects, or sends what may not follow its request.
+pub(crate) fn poll_gone(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
+    let mut byte = [0];
+    let read = Pin::new(stream).poll_read(cx, &mut ReadBuf::new(&mut byte));
+    read.map(drop)
 }
 
 /// The target as it is shown and routed; what is not a path with a query is made one by Pingora's rules.

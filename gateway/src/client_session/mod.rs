@@ -100,10 +100,7 @@ impl ClientSession {
     pub(crate) fn announced_length(&self) -> Option<u64> {
         match self {
             Self::Http1(session) => session.announced_length(),
-            Self::Http2(session) => {
-                let length = session.req_header().headers.get(CONTENT_LENGTH)?;
-                length.to_str().ok()?.parse().ok()
-            }
+            Self::Http2(session) => writer::length(&session.req_header().headers),
         }
     }
 

@@ -178,7 +178,8 @@ pub(crate) const fn is_bodiless(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
+/// The length that a head announces.
+pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
     let length = headers.get(CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! How many bytes a client may send before the head of its request is complete.
 //!
-//! Pingora collects a head of up to 1 MiB before the gateway can check it, and parses it again at every read. So the
-//! transport counts the bytes, and a read beyond the allowance fails.
+//! A head is collected until its last line, and its size can be checked only then. So the transport counts the bytes, and a read
+//! beyond the allowance fails.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

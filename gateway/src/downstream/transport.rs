@@ -1,4 +1,4 @@
-//! A client connection as Pingora reads and writes it: TCP, with or without TLS, with one write buffer on top.
+//! A client connection as its sessions read and write it: TCP, with or without TLS, with one write buffer on top.
 //!
 //! Pingora's own stream keeps its buffers for the whole life of the connection, and writes a response's head and each chunk
 //! of its body as separate TLS records. Here writes are collected until the connection is waited on. So an answer that is

@@ -103,7 +103,7 @@ fn parse(bytes: &Bytes, method: &Method) -> Result<Option<(usize, Option<AnswerH
         Some(1) => Version::HTTP_11,
         _ => Version::HTTP_10,
     };
-    let headers = header_map(bytes, read.headers)?;
+    let headers = header_map(bytes, read.headers).ok_or(HeadFault::Field)?;
     let framing = Framing::of(method, status, version, &headers).map_err(HeadFault::Framing)?;
     let keeps_alive = status != StatusCode::SWITCHING_PROTOCOLS && keeps_alive(version, &headers);
     let head = AnswerHead {
@@ -115,17 +115,15 @@ fn parse(bytes: &Bytes, method: &Method) -> Result<Option<(usize, Option<AnswerH
     Ok(Some((length, Some(head))))
 }
 
-fn header_map(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadFault> {
+/// The fields of a head as parts of the bytes that were read; none if a name or a value has a byte that it must not have.
+pub(crate) fn header_map(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(HeadFault::Field);
-        };
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
         headers.append(name, value);
     }
-    Ok(headers)
+    Some(headers)
 }
 
 #[cfg(test)]

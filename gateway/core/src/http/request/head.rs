@@ -6,12 +6,15 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, Method, Version};
 use httparse::{Request, Status};
 use thiserror::Error;
 
 use crate::http::{
-    answer::framing::{Framing, keeps_alive},
+    answer::{
+        framing::{Framing, keeps_alive},
+        head::header_map,
+    },
     framing,
 };
 
@@ -75,7 +78,7 @@ pub fn take(bytes: &mut Bytes) -> Result<Option<RequestHead>, HeadFault> {
         Some(1) => Version::HTTP_11,
         _ => Version::HTTP_10,
     };
-    let headers = header_map(bytes, read.headers)?;
+    let headers = header_map(bytes, read.headers).ok_or(HeadFault::Field)?;
     bytes.advance(length);
     let body = framing::body(version, &headers);
     Ok(Some(RequestHead {
@@ -86,19 +89,6 @@ pub fn take(bytes: &mut Bytes) -> Result<Option<RequestHead>, HeadFault> {
         headers,
         body,
     }))
-}
-
-fn header_map(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadFault> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(HeadFault::Field);
-        };
-        headers.append(name, value);
-    }
-    Ok(headers)
 }
 
 #[cfg(test)]

@@ -6,22 +6,18 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use pingora::protocols::{Shutdown, Stream, http::v2};
-use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    time::sleep,
-};
+use tokio::{io::AsyncWriteExt, time::sleep};
 
 use super::session::within;
 use crate::{
-    client_session::{ClientSession, begin_chunk},
+    client_session::{ClientSession, begin_chunk, http1},
     request::exchange::Broken,
     time_limit::limited,
 };
@@ -149,13 +145,9 @@ impl BareWire {
     /// Ready once the client disconnects, resets the stream, or sends what may not follow its request.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Http1 { stream, .. } => {
-                let mut byte = [0];
-                let _ = ready!(Pin::new(stream).poll_read(cx, &mut ReadBuf::new(&mut byte)));
-            }
-            Self::Http2(stream) => drop(ready!(stream.poll_reset(cx))),
+            Self::Http1 { stream, .. } => http1::poll_gone(stream, cx),
+            Self::Http2(stream) => stream.poll_reset(cx).map(drop),
         }
-        Poll::Ready(())
     }
 }
 
